@@ -17,17 +17,17 @@ def one_line(text: object, most_chars: int | None = None) -> str:
 
 
 def printable_line(text: str, most_chars: int | None = None) -> str:
-    """As `one_line`, without control characters and characters that hide or reverse other text."""
+    """Like `one_line`, and drops control characters and characters that hide or reverse other text."""
     return one_line("".join(char if char.isprintable() else " " for char in text), most_chars)
 
 
 def clipped(text: str, most_chars: int) -> str:
-    """At most `most_chars` characters; text that was cut ends with "…"."""
+    """The text in at most `most_chars` characters; text that was cut ends with "…"."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 1].rstrip()}…"
 
 
 def indented_json(value: object, *, margin: str = "\n") -> str:
-    """As `json.dumps(value, indent=2, ensure_ascii=False)`, for what is JSON: dicts have strings as keys.
+    """Like `json.dumps(value, indent=2, ensure_ascii=False)`, for what is JSON: dicts have strings as keys.
 
     The standard library's takes longer, and leaves its functions to the garbage collector, 4 KiB each time.
     """

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 EXIT_INTERRUPTED: Final = 130
 _ENDING_S: Final = 5.0
 _READ_BYTES: Final = 64 * 1024
+_STDIN: Final = 0
 
 _T = TypeVar("_T")
 
@@ -50,8 +51,7 @@ class Replies:
     person; a daemon thread delays neither a cancellation nor the end of the process.
     """
 
-    def __init__(self, descriptor: int = 0) -> None:
-        self._descriptor: Final = descriptor
+    def __init__(self) -> None:
         self._received = b""
 
     async def next(self) -> str | None:
@@ -76,7 +76,7 @@ class Replies:
 
         def read() -> None:
             try:
-                piece = os.read(self._descriptor, _READ_BYTES)
+                piece = os.read(_STDIN, _READ_BYTES)
             except OSError:  # the terminal was closed
                 piece = b""
             with suppress(RuntimeError):  # the loop is closed: the command has ended

@@ -19,7 +19,7 @@ def without_controls(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """As `without_controls`, with line ends and tabs replaced, too; `-` for an empty text."""
+    """Like `without_controls`, and replaces line ends and tabs, too; `-` for an empty text."""
     return _BREAKS.sub("\ufffd", without_controls(text)) or "-"
 
 

@@ -77,7 +77,7 @@ async def _try(
     has_file: bool,
 ) -> RunFinished | None:
     from aiostream_server.service import trial  # loads the agents' libraries
-    from aiostream_server.web.models import canonical_id
+    from aiostream_server.web.offer import canonical_id
 
     with tempfile.TemporaryDirectory(prefix="aiostream-trial-", ignore_cleanup_errors=True) as folder:
         try:

@@ -27,6 +27,7 @@ _BY_TEXT: Final = {  # parts of messages, and what they mean; the first that is 
         "its pooler ends every transaction after one statement: set pool_mode = transaction or session there"
     ),
     "unexpected connection_lost": "it closed the connection",
+    "cannot switch to state": "it closed the connection",  # its last words stand between two answers
     "target attribute requirement": "none of its hosts is of the kind that target_session_attrs asks for",
 }
 

@@ -138,7 +138,7 @@ def _one(value: str | tuple[str, ...] | None) -> str | None:
 
 
 def _read_options(text: str, read: PostgresParameters) -> None:
-    """`-c name=value` is a setting. What else there is goes to the server as it is: Neon reads `endpoint=...` there."""
+    """`-c name=value` is a setting. Anything else goes to the server unchanged: Neon reads `endpoint=...` there."""
     rest: list[str] = []
     words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", text)]
     while words:
@@ -201,7 +201,7 @@ def _service_file(service: str, file: str | None) -> str:
 
 
 def _usual_root() -> str | None:
-    """Where libpq looks for it, too."""
+    """The root certificate where libpq looks for it, too."""
     try:
         root = Path.home() / ".postgresql" / "root.crt"
     except RuntimeError:

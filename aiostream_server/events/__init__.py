@@ -3,42 +3,34 @@
 A closed union (`Event`), with every fact about a kind of event beside it. Public: users import their events from here.
 """
 
+from aiostream_server.events.base import BaseEvent, FinishReason, FromAgent, OfModelCall, Speech, TokenCount
 from aiostream_server.events.model import (
     EVENTS,
     SPEECHES,
-    Action,
-    ActionToken,
     Analysis,
     Answer,
-    BaseEvent,
     Dropped,
     Entry,
     Error,
     Event,
-    FinishReason,
-    FromAgent,
     InputRequested,
     Message,
     ModelCalled,
     Notice,
-    OfModelCall,
     Restarted,
     Routing,
     RunFinished,
     RunStarted,
     Said,
-    Speech,
     SpeechKind,
     Thinking,
     Token,
-    TokenCount,
-    ToolRequested,
-    ToolResult,
     Usage,
     Validation,
     Waiting,
     WaitReason,
 )
+from aiostream_server.events.tool_events import Action, ActionToken, ToolRequested, ToolResult
 
 __all__ = [
     "EVENTS",

@@ -18,7 +18,9 @@ from functools import cache
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from aiostream_server.events.model import EVENTS, Entry, Event, Speech, Token, ToolRequested
+from aiostream_server.events.base import Speech
+from aiostream_server.events.model import EVENTS, Entry, Event, Token
+from aiostream_server.events.tool_events import ToolRequested
 
 _MAX_LINE_CHARS: Final = 60_000
 _TRUNCATED_CHARS: Final = 4_000  # each takes at most 12 bytes of JSON

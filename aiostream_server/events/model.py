@@ -6,78 +6,22 @@ events 1, 2, 3 ... and stamps them: an `Entry`.
 A message that was streamed is any number of `Token`s of one agent, closed by that agent's whole message: a `Speech`
 with `streamed=True` and a `content` that repeats the text of those tokens. `present.parts` knows this for all readers.
 
-To add a kind: write its class and add it to `Event`; if agents say it, derive it from `Speech`, add it to `Said` too,
-and its name to `SpeechKind`. Consumers test a base class or close their `match` with `assert_never`, so mypy names each
-place that must handle the new kind.
+To add a kind: write its class here (those of tool calls stand in `tool_events`) and add it to `Event`; if agents say
+it, derive it from `Speech`, add it to `Said` too, and its name to `SpeechKind`. Consumers test a base class or close
+their `match` with `assert_never`, so mypy names each place that must handle the new kind.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
+from aiostream_server.events.base import BaseEvent, FinishReason, FromAgent, OfModelCall, Speech, TokenCount
 from aiostream_server.events.fixed_notices import RESTARTED
+from aiostream_server.events.tool_events import Action, ActionToken, ToolRequested, ToolResult
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
-FinishReason: TypeAlias = Literal[
-    "stop", "tool_calls", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"
-]
 WaitReason: TypeAlias = Literal["queue", "turn", "model"]
 NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended", "not_kept", "not_recalled"]
-
-
-class BaseEvent:
-    """Base class of every kind. `type` is its name in JSON.
-
-    `sign` begins the line or the heading that shows it; `colour` is that of the heading in a terminal. Both are empty
-    for a kind that is shown without. `may_wait`: it may be sent together with later events, since it shows nothing new.
-    """
-
-    __slots__ = ()
-    type: ClassVar[str]
-    sign: ClassVar[str] = ""
-    colour: ClassVar[str] = ""
-    may_wait: ClassVar[bool] = False
-
-
-class FromAgent(BaseEvent):
-    """Base class of the kinds that come from one agent."""
-
-    __slots__ = ()
-    agent: str
-
-
-class OfModelCall(FromAgent):
-    """Base class of the kinds that tell how a model call goes, also of an agent inside a team that is never heard."""
-
-    __slots__ = ()
-    may_wait: ClassVar[bool] = True
-
-
-class Speech(FromAgent):
-    """Base class of the whole messages of an agent. `streamed`: `Token`s have told all of `content` before.
-
-    `doing` says in a status line what the agent does while it says this, and `did` that it is over.
-    """
-
-    __slots__ = ()
-    doing: ClassVar[str]
-    did: ClassVar[str]
-    content: str
-    streamed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TokenCount:
-    """Tokens that model calls read and wrote, as the providers reported them (or counted, where they did not)."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    def __add__(self, other: "TokenCount") -> "TokenCount":
-        return TokenCount(
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,49 +76,6 @@ class Thinking(Speech):
     agent: str
     content: str
     streamed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ActionToken(FromAgent):
-    """Text to append to the arguments of a tool call that `agent` is writing; never empty. There are none if the
-    arguments come whole. An `Action` with the same `call_id` repeats all of them, made regular; or, of a call
-    `for_client` (of one of its own tools), a `ToolRequested`. After a call that is broken off there is neither."""
-
-    type: ClassVar[Literal["action_token"]] = "action_token"
-    may_wait: ClassVar[bool] = True
-    agent: str
-    tool: str
-    content: str
-    call_id: str
-    for_client: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Action(FromAgent):
-    """A tool is called. `arguments` is the JSON text as the model wrote it; if `truncated`, its beginning."""
-
-    type: ClassVar[Literal["action"]] = "action"
-    sign: ClassVar[str] = "⚡"
-    agent: str
-    tool: str
-    arguments: str
-    call_id: str
-    truncated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult(FromAgent):
-    """The result of a tool call. `summary` is the result in a few words ("4 rows"), or empty."""
-
-    type: ClassVar[Literal["tool_result"]] = "tool_result"
-    sign: ClassVar[str] = "📦"
-    agent: str
-    tool: str
-    content: str
-    call_id: str
-    is_error: bool = False
-    truncated: bool = False
-    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,20 +190,6 @@ class InputRequested(FromAgent):
     agent: str
     content: str
     is_approval: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ToolRequested(FromAgent):
-    """The team waits for the client to run one of its own tools. Such events, one for each call, come right before a
-    `RunFinished` with the reason `tool_calls`; such a run has no `Answer`. `arguments` is the JSON text as the model
-    wrote it. The next question brings the results, each with the `call_id` of its call, and the team resumes."""
-
-    type: ClassVar[Literal["tool_requested"]] = "tool_requested"
-    sign: ClassVar[str] = "🔧"
-    agent: str
-    tool: str
-    arguments: str
-    call_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def chain(continues: str | None, *, is_kept: bool = True) -> Conversation:
 
 
 def is_open_webui(headers: Iterable[str], principal: Principal = LOCAL) -> bool:
-    """By any `X-OpenWebUI-*` header, whatever its value; or because the key was made for Open WebUI."""
+    """Whether the client is Open WebUI: it sends an `X-OpenWebUI-*` header, or its key was made for Open WebUI."""
     return principal.client == "open-webui" or any(name.lower().startswith(_OPEN_WEBUI) for name in headers)
 
 

@@ -43,7 +43,7 @@ def _parts() -> Iterator[None]:
 
 
 def size_of(raw: bytes) -> PictureSize:
-    """Of a PNG, JPEG, GIF or WebP. Raises `Damaged`."""
+    """The size that the header of a PNG, JPEG, GIF or WebP declares. Raises `Damaged`."""
     try:
         if raw.startswith(_PNG):
             size = PictureSize("image/png", *_png(raw))
@@ -105,7 +105,7 @@ def _jpeg(raw: bytes) -> tuple[int, int]:
 
 
 def _gif(raw: bytes) -> tuple[int, int]:
-    """The canvas, made larger for an image that stands out of it."""
+    """The canvas, enlarged where an image reaches beyond it."""
     width, height, flags = struct.unpack_from("<HHB", raw, 6)
     at, has_image, parts = 13 + _colours(flags), False, _parts()
     for _ in parts:

@@ -139,6 +139,8 @@ def question_of(
     options: Mapping[str, object],
     max_tokens: int | None,
     form: AnswerForm | None = None,
+    client_tools: tuple[ClientTool, ...] = (),
+    tool_choice: ToolChoice = AUTO,
     *,
     field: str = "messages",
     is_chained: bool = False,
@@ -151,9 +153,11 @@ def question_of(
     turns = tuple(turn for index, turn in enumerate(turns) if index <= last or turn.role == "system")
     task = turns[last]
     if task.role == "assistant":  # Open WebUI's "Continue response"
-        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form=form)
-    if task.role == "tool":
-        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens, form=form)
-    if not task.text.strip() and not task.images:
+        task, history = Turn("user", CONTINUE_TASK), turns
+    elif task.role == "tool":
+        task, history = Turn("user", TOOL_RESULT_TASK), turns
+    elif not task.text.strip() and not task.images:
         raise InvalidRequest(f"{field}[{last}].content: is empty", param=f"{field}[{last}].content")
-    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens, form=form)
+    else:
+        history = turns[:last] + turns[last + 1 :]
+    return Question(task, history, options, max_tokens, form=form, client_tools=client_tools, tool_choice=tool_choice)

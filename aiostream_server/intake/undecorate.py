@@ -113,7 +113,7 @@ def _without_own_blocks(text: str) -> str:
 
 
 def without_details(text: str) -> str:
-    """Without the complete `<details>` blocks that are not code. Takes linear time for any nesting."""
+    """The text without its complete `<details>` blocks, except those in code. Takes linear time for any nesting."""
     if "</" not in text or "</details>" not in text.lower():
         return text
     kept, at = [], 0

@@ -82,7 +82,7 @@ def _user_id(headers: MultiMapping[str], name: str) -> str | None:
 
 
 def _shown(text: str) -> str:
-    """Without characters that cannot be printed: users choose these names, and an odd name must not lock a user out."""
+    """Drops characters that cannot be printed: users choose these names, and an odd name must not lock a user out."""
     return "".join(filter(str.isprintable, text))[:MAX_IDENTIFIER_CHARS].strip()
 
 

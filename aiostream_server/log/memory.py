@@ -91,6 +91,10 @@ class MemoryLog(Entries):
                 self._waiting_for_room.remove(moved)
                 self.last_active_at = time.monotonic()
 
+    @property
+    def is_in_doubt(self) -> bool:
+        return False
+
     async def complete(self) -> None:
         """No other process drives the run."""
 

@@ -106,6 +106,10 @@ class Log(Protocol):
         All of them, or the first ones: as many as it takes to reach `max_bytes`.
         """
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether another process may have taken the run over, because this one was paused. `complete` tells."""
+
     async def complete(self) -> None:
         """The team has done all of its turn. Returns once other processes know that, so that none begins it again.
 

@@ -92,7 +92,7 @@ class CallMemory:
             self._add(entry)
 
     def clear(self) -> None:
-        """At the end of the run: pooled connections keep its context, and so this object."""
+        """Let go of everything when the run ends: pooled connections keep its context, and so this object."""
         self._entries.clear()
         self._offered.clear()
         self._bytes = 0

@@ -29,8 +29,10 @@ class _Begun:
 
 
 class LiveArguments:
-    """Of one answer. `names` are the tools' own, by those that the provider gets. Calls beyond the first `most` are
-    ignored."""
+    """The arguments of one answer's calls. `names` maps the names that the provider gets to the tools' own.
+
+    Calls beyond the first `most` are ignored.
+    """
 
     __slots__ = ("_begun", "_most", "_names")
 

@@ -7,7 +7,7 @@ AutoGen model client of any provider.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -79,8 +79,7 @@ Delta: TypeAlias = TextDelta | ThoughtDelta | CallDelta | End
 ToolChoice: TypeAlias = str | Literal["auto", "required", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(msgspec.Struct, frozen=True):
     """One model call. `tool_choice` is auto, required, none, or a tool's name; `options` are sent as they are.
 
     A provider may call `shortcut` with a batch instead of yielding it, from any callback, so that no task wakes for a
@@ -90,24 +89,26 @@ class ModelRequest:
 
     `kept` is what goes back with earlier answers, by the index of the message. `offered` are the tools of earlier
     requests, where this one has none.
+
+    Each call makes three of them, and a dataclass with so many fields takes ten times as long.
     """
 
     messages: Sequence[LLMMessage]
     tools: Sequence[ToolSchema] = ()
     tool_choice: ToolChoice = "auto"
     json_output: bool | type[BaseModel] = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    shortcut: Callable[[Sequence[Delta]], bool] | None = field(default=None, compare=False, repr=False)
-    retried: Callable[[str, float], None] | None = field(default=None, compare=False, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    facts: CallFacts = field(default_factory=CallFacts, compare=False, repr=False)
-    kept: Mapping[int, KeptAnswer] = field(default_factory=dict, compare=False, repr=False)
-    offered: Sequence[ToolSchema] = field(default=(), compare=False, repr=False)
+    options: Mapping[str, Any] = {}
+    shortcut: Callable[[Sequence[Delta]], bool] | None = None
+    retried: Callable[[str, float], None] | None = None
+    headers: Mapping[str, str] = {}
+    facts: CallFacts = msgspec.field(default_factory=CallFacts)
+    kept: Mapping[int, KeptAnswer] = {}
+    offered: Sequence[ToolSchema] = ()
 
     def without_extra_fields(self) -> "ModelRequest":
         """The same request, where earlier answers are sent back as text and calls alone."""
         kept = {index: KeptAnswer(answer.text, ExtraFields({})) for index, answer in self.kept.items()}
-        return replace(self, kept=kept)
+        return msgspec.structs.replace(self, kept=kept)
 
 
 class Provider(Protocol):

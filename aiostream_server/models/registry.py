@@ -135,7 +135,7 @@ async def open_models(
     async with AsyncExitStack() as stack:
         session: aiohttp.ClientSession | None = None
         if for_components or any(isinstance(one, OpenAIModelConfig | LlamaCppModelConfig) for one in config.values()):
-            from aiostream_server.models.openai.provider import open_session
+            from aiostream_server.models.openai.connections import open_session
 
             session = await stack.enter_async_context(open_session())
         clients: dict[str, StreamingClient] = {}

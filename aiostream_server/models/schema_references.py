@@ -16,7 +16,7 @@ _MAX_HOPS: Final = 20
 
 
 class References:
-    """Those of one schema, `root`. `note` is told of each change with its place, `problem` of what leads nowhere."""
+    """The references in the schema `root`. `note` is told each change with its place, `problem` what leads nowhere."""
 
     def __init__(self, root: object, *, note: Callable[[str, str], object], problem: Callable[[str], object]) -> None:
         self._root = root

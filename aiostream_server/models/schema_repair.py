@@ -304,7 +304,7 @@ class _Repair:
             made["description"] = and_told(made.get("description"), told)
 
     def _annotated(self, made: Schema, flat: Mapping[str, Any]) -> Schema:
-        """With title and description; an `anyOf` stands alone, so its branches get them."""
+        """Add title and description. An `anyOf` stands alone in its schema, so its branches get them."""
         told = annotations(flat)
         if "anyOf" not in made:
             return {**made, **told}

@@ -35,7 +35,7 @@ class TokenSink(Protocol):
         ...
 
     def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
-        """Those of the calls that are within such a bound. The others are ignored."""
+        """The calls that are within such a bound. The others are ignored."""
         ...
 
     def alive(self) -> None:

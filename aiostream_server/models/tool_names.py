@@ -7,13 +7,13 @@ and of several that would become the same, or that are cut, the changed ones get
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
 from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage
 from autogen_core.tools import ToolSchema
+from msgspec import structs
 
 from aiostream_server.models.provider import ModelRequest
 
@@ -74,7 +74,7 @@ class NamesOnTheWire:
         if not self._wire:
             return request
         wire = self._wire
-        return replace(
+        return structs.replace(
             request,
             messages=[_renamed(message, wire) for message in request.messages],
             tools=[_named(tool, wire[tool["name"]]) for tool in request.tools],

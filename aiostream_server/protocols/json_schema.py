@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import models_json_schema
+from pydantic_core import CoreSchema
 
 from aiostream_server.intake.body import Shape
 
@@ -17,14 +19,21 @@ Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 REF: Final = "#/components/schemas/{model}"
 
 
+class OrText:
+    """In a JSON schema: a text, or what is annotated."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
+
+
 def request_schemas(*shapes: type[Shape]) -> dict[str, Schema]:
-    """Of these shapes and of those in them, by class name. Null is allowed wherever a field may be absent."""
+    """Schemas by class name, of these shapes and of those in them. Null is allowed where a field may be absent."""
     _, document = models_json_schema([(shape, "validation") for shape in shapes], ref_template=REF)
     return {name: _nullable(without_titles(schema)) for name, schema in document["$defs"].items()}
 
 
 def answer_schemas(*types: type[Mapping[str, Any]]) -> dict[str, Schema]:
-    """Of these typed dicts and of those in them, by class name."""
+    """The schemas of these typed dicts and of those in them, by class name."""
     _, components = msgspec.json.schema_components(types, ref_template=REF.replace("{model}", "{name}"))
     return {name: without_titles(schema) for name, schema in components.items()}
 

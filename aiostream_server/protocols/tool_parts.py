@@ -53,7 +53,7 @@ class CallIds:
                 waiting.remove(unique)
 
     def unknown(self, call_id: str) -> str:
-        """For a result without its call, which is kept no longer."""
+        """A unique id for the result of a call that is kept no longer."""
         unique, number = call_id, 1
         while unique in self._used:
             number += 1

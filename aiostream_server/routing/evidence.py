@@ -46,7 +46,7 @@ class Evidence:
 
     @property
     def log_odds(self) -> float:
-        """Of a question about the company's data against any other question."""
+        """The log-odds that the question is about the company's data."""
         extent = 1.0 if self._has_subject else _WITHOUT_SUBJECT
         return (
             _PRIOR

@@ -49,7 +49,7 @@ class Admission(Protocol):
 
 @dataclass(slots=True, eq=False)
 class QueuedCaller:
-    """In the queue. `admitted` raises if it is refused there. `place` is the one that it was told; 0: none yet."""
+    """`admitted` raises if the caller is refused in the queue. `place` is the one that it was told; 0: none yet."""
 
     run_id: str
     owner: Owner

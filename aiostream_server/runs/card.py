@@ -5,8 +5,9 @@ data, which msgspec encodes and decodes: any process can show it.
 """
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Error, FinishReason, RunFinished
@@ -14,8 +15,7 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.log.protocol import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class RunCard:
+class RunCard(msgspec.Struct, frozen=True):
     """A run as its owner may see it, at one moment.
 
     `model` is what the client asked for; `team` is None until it is chosen. `created_at` is Unix time in seconds.

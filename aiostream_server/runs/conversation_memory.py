@@ -25,20 +25,19 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_memory import CallMemory
+from aiostream_server.runs.archive import OTHER_FORMAT, SMALL, Archive, address_of
 from aiostream_server.runs.fingerprint import Standing, answer_prints, essence, extended, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
 from aiostream_server.runs.kept_turns import answer_turn, packed_turns, unpacked_turns
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
-from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet
+from aiostream_server.store.database import NotWrittenYet
 from aiostream_server.store.off_loop import off_loop
 from aiostream_server.store.turn_transaction import Merge
-from aiostream_server.teams.autogen_private.structure import state_signature
+from aiostream_server.teams.autogen_private.team_facts import state_signature
 
-_SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
 _LAST_EVENTS: Final = 512  # those of a run among which its answer, or its calls of the client's tools, are told
 
 _NO_CONVERSATION: Final = Conversation("", resends=True, is_kept=False)
-_OTHER_FORMAT: Final = (ValueError, TypeError, AttributeError, LookupError)
 
 _log = structlog.get_logger()
 
@@ -64,60 +63,6 @@ class Handover:
     call_ids: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     is_approval: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Where memories are kept. Of a state larger than `max_state_bytes` only the messages are kept."""
-
-    conversations: Conversations
-    max_state_bytes: int
-
-
-def address_of(owner: Owner, conversation: str) -> Address:
-    return Address(owner.key_id or "", owner.user_id or "", conversation)
-
-
-async def is_remembered(archive: Archive, owner: Owner, conversation: str) -> bool:
-    """True also if the store cannot tell: then the run tells the user."""
-    try:
-        return await archive.conversations.latest(address_of(owner, conversation)) is not None
-    except ConversationsUnavailable:
-        return True
-
-
-async def waits_for_reply(archive: Archive, owner: Owner, conversation: str) -> bool:
-    """Whether the team that answered last waits for the user. True also if the store cannot tell."""
-    try:
-        memory = await archive.conversations.latest(address_of(owner, conversation))
-    except ConversationsUnavailable:
-        return True
-    return memory is not None and memory.waits_for is not None
-
-
-async def remembered_turns(archive: Archive, owner: Owner, conversation: str) -> Sequence[Turn]:
-    """The earliest first; empty if there are none, or the store cannot tell."""
-    try:
-        memory = await archive.conversations.latest(address_of(owner, conversation))
-        return () if memory is None else await off_loop(len(memory.turns) > _SMALL, unpacked_turns, memory.turns)
-    except (ConversationsUnavailable, *_OTHER_FORMAT) as exc:
-        _log.warning("conversation_not_recalled", error=type(exc).__name__)
-        return ()
-
-
-async def forget(archive: Archive, owner: Owner, conversation: str) -> bool:
-    """Whether there was something to forget."""
-    names = address_of(owner, conversation)._asdict()
-    return await archive.conversations.delete(**names) > 0
-
-
-async def withdraw(archive: Archive, owner: Owner, conversation: str, *, asked_until: float) -> None:
-    """Spend the question that the conversation waits with, if it was asked until that Unix time: no later message is
-    taken for the reply. Raises `ConversationsUnavailable`."""
-    address = address_of(owner, conversation)
-    memory = await archive.conversations.latest(address)
-    if memory is not None and memory.waits_for is not None and memory.updated_at <= asked_until:
-        await archive.conversations.spend(address, memory)
 
 
 class ConversationMemory:
@@ -190,7 +135,7 @@ class ConversationMemory:
         if self._memory is None or not isinstance(team, Stateful):
             return False
         try:
-            kept = await off_loop(len(self._memory.state) > _SMALL, load, self._memory.state)
+            kept = await off_loop(len(self._memory.state) > SMALL, load, self._memory.state)
             if kept["shape"] != state_signature(team):
                 raise ValueError("the team is another one now")
             await team.load_state(kept["state"])
@@ -214,7 +159,7 @@ class ConversationMemory:
         try:
             most = self._archive.max_state_bytes
             state = await self._state_of(team, team_id, handover, most)
-            is_large = log.size_bytes + _chars(self.question.history) > _SMALL
+            is_large = log.size_bytes + _chars(self.question.history) > SMALL
             is_asking = handover is not None and not handover.call_ids
             waits_for = handover.asker if handover is not None and is_asking and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
@@ -242,7 +187,7 @@ class ConversationMemory:
         history = self.question.history
         if self._leaves_history_to_us:
             return await self._add_earlier_turns(conversations)
-        standing = self._standing = await off_loop(_chars(history) > _SMALL, standing_of, history)
+        standing = self._standing = await off_loop(_chars(history) > SMALL, standing_of, history)
 
         def is_continued(memory: TeamMemory) -> bool:
             return (
@@ -291,11 +236,11 @@ class ConversationMemory:
                 kept["stopped"] = handover.stopped
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
             calls = self._calls.saved()
-            encoded = await off_loop(last > _SMALL, dump, kept | {"calls": calls} if calls else kept)
+            encoded = await off_loop(last > SMALL, dump, kept | {"calls": calls} if calls else kept)
             if (
                 calls and len(encoded) > most_bytes
             ):  # the conversation goes on better without these than without a state
-                encoded = await off_loop(last > _SMALL, dump, kept)
+                encoded = await off_loop(last > SMALL, dump, kept)
         except Exception as exc:  # raised by a user's own team
             _log.warning("state_not_saved", team=team_id, error=type(exc).__name__)
             return b""
@@ -333,7 +278,7 @@ def _appending(sent: Sequence[Turn], log: Log, memory: TeamMemory, most_bytes: i
         try:
             earlier = unpacked_turns(newest.turns)
             fingerprint_of_all = extended(newest.fingerprint, essence(earlier[-1]))
-        except _OTHER_FORMAT:
+        except OTHER_FORMAT:
             return memory
         for each in essences:
             fingerprint_of_all = extended(fingerprint_of_all, each)

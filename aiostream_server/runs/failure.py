@@ -8,7 +8,7 @@ from aiostream_server import errors
 from aiostream_server.errors import ERRORS, ModelFailed, ServerError, TeamFailed
 from aiostream_server.events import Error
 from aiostream_server.runs.inside import masked
-from aiostream_server.text import printable_line
+from aiostream_server.text import printable_line, shortened
 
 # AutoGen passes an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
 _RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTALL)
@@ -18,6 +18,7 @@ _TEAM_ERRORS: Final = {kind.__name__: kind for kind in ERRORS.values() if issubc
 _LEDGER_KEYS: Final = frozenset({"is_request_satisfied", "next_speaker"})
 _NO_LEDGER: Final = "the model did not answer the orchestrator of Magentic-One with the JSON that it was asked for"
 _MAX_CHARS: Final = 500
+_MOST_READ_CHARS: Final = 16_384  # of a text: masking takes the event loop 1 s for 2 MB
 
 # What pydantic says of a value that does not fit: a headline, then two lines for each field.
 _INVALID: Final = re.compile(r"\d+ validation errors? for (?P<model>.+)\n")
@@ -72,8 +73,9 @@ def exception_name(exc: BaseException) -> str:
 
 
 def _text_of(exc: BaseException) -> str:
+    """Of a long one the beginning, and the end, where a traceback in it tells the error."""
     try:
-        return str(exc)
+        return shortened(str(exc), _MOST_READ_CHARS)
     except BaseException as unreadable:  # a user's own class with a faulty `__str__`
         return f"its text cannot be read ({type(unreadable).__name__})"
 

@@ -1,7 +1,8 @@
 """The tool calls of a run: each is told once, and its result once.
 
 Our own model clients tell of a call at the end of a model's answer; AutoGen's message stream repeats it, and its
-result, later. Calls of the client's own tools are told when the run ends, as its last events.
+result, later. Calls of the client's own tools are told when the run ends, as its last events; one whose arguments are
+refused inside is told as one of the team's own.
 """
 
 from collections import Counter
@@ -13,7 +14,6 @@ from autogen_core.models import FunctionExecutionResult
 
 from aiostream_server.events import Action, ActionToken, ToolRequested, ToolResult
 from aiostream_server.models.live_arguments import CallPiece
-from aiostream_server.runs.client_calls import ClientCalls
 from aiostream_server.runs.inside import masked
 from aiostream_server.runs.log_writer import capped, pieces, shortened
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
@@ -26,26 +26,29 @@ class ToolCalls:
 
     def __init__(self, client_tools: ClientTools | None = None) -> None:
         self.heard: Final = HeardCalls()
-        self._clients: Final = ClientCalls(client_tools)
+        self._client_tools: Final = client_tools or ClientTools()
+        self._for_client: Final[dict[_CallKey, FunctionCall]] = {}
 
     def written(self, agent: str, piece: CallPiece) -> Iterator[ActionToken]:
         """A piece of the arguments of a call, which `called` tells whole."""
-        for_client = self._clients.takes(agent, piece.tool)
+        for_client = self._client_tools.takes(agent, piece.tool)
         for text in pieces(piece.text):
             yield ActionToken(agent, shortened(piece.tool), text, shortened(piece.call_id), for_client)
 
     def called(self, agent: str, call: FunctionCall) -> Iterator[Action]:
         """The call, unless the client is to answer it: then it is kept for the end of the run."""
-        if not self._clients.take(agent, call):
+        if self.is_clients(agent, call):
+            self._for_client[agent, call.id] = call
+        else:
             yield self._action(agent, call)
 
     def answered(
         self, agent: str, result: FunctionExecutionResult, *, summary: str, truncated: bool
     ) -> Iterator[Action | ToolResult]:
         """The result of a call, unless it has one, or the client is to give it."""
-        if self._clients.waits(agent, result.call_id):
+        if self._client_tools.has_called(agent, result.call_id):
             return
-        if (call := self._clients.refused(agent, result.call_id)) is not None:
+        if (call := self._for_client.pop((agent, result.call_id), None)) is not None:
             yield self._action(agent, call)
         if self.heard.is_first_answer(agent, result.call_id):
             tool, content, call_id = shortened(result.name), capped(result.content), shortened(result.call_id)
@@ -56,15 +59,17 @@ class ToolCalls:
 
     def are_offered_by_client(self, agent: str) -> bool:
         """Whether the agent may call tools of the client."""
-        return self._clients.are_offered(agent)
+        return self._client_tools.are_offered(agent)
 
     def is_clients(self, agent: str, call: FunctionCall) -> bool:
-        """Whether the client is to answer this call."""
-        return self._clients.is_one(agent, call)
+        """Whether the client is to answer this call, unless its arguments are refused."""
+        return self._client_tools.takes(agent, call.name)
 
     def requested(self, agents: Collection[str], call_ids: Collection[str]) -> Iterator[ToolRequested]:
         """The calls that the client is to answer."""
-        return self._clients.requested(agents, call_ids)
+        for (caller, call_id), call in self._for_client.items():
+            if caller in agents and call_id in call_ids:
+                yield ToolRequested(caller, call.name, call.arguments, call_id)
 
     def _action(self, agent: str, call: FunctionCall) -> Action:
         self.heard.called(agent, call)

@@ -6,8 +6,7 @@ streamed as it comes. Otherwise the model is told the schema, and is asked once 
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -17,25 +16,21 @@ from autogen_core.models import (
     AssistantMessage,
     ChatCompletionClient,
     CreateResult,
-    FunctionExecutionResult,
     LLMMessage,
-    RequestUsage,
     SystemMessage,
     UserMessage,
 )
-from autogen_core.tools import ToolSchema
 
 from aiostream_server.errors import ConfigError, ModelFailed, SchemaNotMet
 from aiostream_server.intake.answer_form import AnswerForm, JsonForm, ToolForm
 from aiostream_server.intake.question import Question
-from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.ending import without_remark
-from aiostream_server.models.live_arguments import CallPiece
-from aiostream_server.models.provider import End, ModelLabel, TextDelta, ThoughtDelta
-from aiostream_server.models.token_sink import current_sink
+from aiostream_server.models.provider import ModelLabel
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.teams.autogen_private.structure import client_of_agent
+from aiostream_server.runs.unheard_calls import unheard
+from aiostream_server.runs.ways_to_ask import Way, ways_to_ask
+from aiostream_server.teams.autogen_private.team_facts import client_of_agent
 from aiostream_server.teams.catalogue import TeamSpec
 
 _ATTEMPTS: Final = 2
@@ -46,10 +41,7 @@ _REFUSES: Final = re.compile(
 _KNOWS_NONE: Final = re.compile(
     r"not support|unsupported|not available|unavailable|unknown|unrecogni[sz]ed", re.IGNORECASE
 )
-_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-_MAX_NAME_CHARS: Final = 64
 _TASK: Final = "You put an answer that is given to you into JSON. You add nothing to what it says."
-_ALONE: Final = "Write the JSON alone, without words around it and without a code fence."
 
 _log = structlog.get_logger()
 
@@ -104,17 +96,6 @@ def _conversation(question: Question, answer: str) -> list[LLMMessage]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One way to ask a model for a form. `is_streamed`: the provider sees to it that what it sends fits."""
-
-    request: str
-    is_streamed: bool = False
-    json_output: bool = False
-    response_format: Mapping[str, Any] | None = None
-    tools: Sequence[ToolSchema] = ()
-
-
 @dataclass(slots=True)
 class _LastCall:
     form: AnswerForm
@@ -125,7 +106,7 @@ class _LastCall:
     messages: list[LLMMessage] = field(default_factory=list)
 
     async def make(self, conversation: Sequence[LLMMessage]) -> None:
-        ways = self._ways()
+        ways = ways_to_ask(self.form, self.client)
         for way in ways:
             self.messages = [*conversation, UserMessage(content=way.request, source="user")]
             try:
@@ -140,7 +121,7 @@ class _LastCall:
                 if way.response_format is not None and _KNOWS_NONE.search(str(failure)):
                     self.client.refuses_schemas()
 
-    async def _try(self, way: _Way) -> None:
+    async def _try(self, way: Way) -> None:
         from aiostream_server.runs.formed_answer import Formed
 
         reason = ""
@@ -161,12 +142,12 @@ class _LastCall:
             self.messages.append(UserMessage(content=f"That does not fit: {reason}. {way.request}", source="user"))
         raise SchemaNotMet(f"the model's answer does not fit what the request asks for: {reason}")
 
-    async def _ask(self, way: _Way) -> CreateResult:
+    async def _ask(self, way: Way) -> CreateResult:
         options: dict[str, Any] = {} if way.response_format is None else {"response_format": way.response_format}
         if way.is_streamed:
             self.recorder.begin_last_call(self.agent)
             return await self.client.create(self.messages, extra_create_args=options, cancellation_token=self.token)
-        with _unheard(self.recorder):
+        with unheard(self.recorder):
             return await self.client.create(
                 self.messages,
                 tools=way.tools,
@@ -194,124 +175,8 @@ class _LastCall:
         text = without_remark(_text_of(result))
         self.recorder.answer_in_form(self.agent, text, "" if call is None else call.name, end="length")
 
-    def _ways(self) -> list[_Way]:
-        """The best first."""
-        info = self.client.model_info
-        match self.form:
-            case ToolForm(tools=tools) as form:
-                schemas = [_tool_schema(tool.name, tool.description, tool.parameters.schema) for tool in tools]
-                names = " or ".join(f"`{tool.name}`" for tool in tools)
-                calling = [_Way(f"Call the tool {names} with what this answer says.", tools=schemas)]
-                told = [_Way(_told_tools(form), json_output=info["json_output"])]
-                return [*(calling if info["function_calling"] else ()), *told]
-            case JsonForm() as form:
-                schema, request = form.schema, _told_schema(form)
-                told = [_Way(request, json_output=info["json_output"] and schema.is_of_objects)]
-                if not self.client.takes_schemas:
-                    return told
-                is_sure = schema.is_strict or not form.name
-                return [_Way(request, is_streamed=is_sure, response_format=_response_format(form)), *told]
-
-
-def _told_schema(form: JsonForm) -> str:
-    if not form.name:
-        return f"Give this answer as one JSON object, in the form that was asked for above if one was. {_ALONE}"
-    described = f" ({form.description})" if form.description else ""
-    return f"Give this answer as JSON that fits this JSON schema{described}:\n\n{form.schema.text}\n\n{_ALONE}"
-
-
-def _told_tools(form: ToolForm) -> str:
-    tools = "\n\n".join(f"{tool.name}: {tool.description}\n{tool.parameters.text}" for tool in form.tools)
-    if len(form.tools) == 1:
-        return (
-            f"Give this answer as the arguments of this function, as JSON that fits its schema:\n\n{tools}\n\n{_ALONE}"
-        )
-    wanted = '{"tool": the name, "arguments": {...}}'
-    return f"Give this answer as a call of one of these functions, as {wanted}:\n\n{tools}\n\n{_ALONE}"
-
-
-def _response_format(form: JsonForm) -> Mapping[str, Any]:
-    if not form.name:
-        return {"type": "json_object"}
-    name = _NOT_IN_A_NAME.sub("_", form.name)[:_MAX_NAME_CHARS]
-    spec = {"name": name, "strict": form.schema.is_strict, "schema": form.schema.schema}
-    if form.description:
-        spec["description"] = form.description
-    return {"type": "json_schema", "json_schema": spec}
-
-
-def _tool_schema(name: str, description: str, parameters: Mapping[str, Any]) -> ToolSchema:
-    return cast("ToolSchema", {"name": name, "description": description, "parameters": parameters})
-
 
 def _text_of(result: CreateResult) -> str:
     if isinstance(result.content, str):
         return result.content
     return "\n".join(call.arguments for call in result.content)
-
-
-@contextmanager
-def _unheard(recorder: Recorder) -> Iterator[None]:
-    """Model calls are counted meanwhile, and not shown."""
-    previous = current_sink.set(_Unheard(recorder))
-    try:
-        yield
-    finally:
-        current_sink.reset(previous)
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class _Unheard:
-    """A `TokenSink` of calls that are not shown."""
-
-    recorder: Recorder
-
-    options: Mapping[str, Any] = field(default_factory=dict)
-    is_full: bool = False
-
-    def hears(self, speaker: str | None) -> bool:
-        return False
-
-    def may_call(self, speaker: str | None) -> bool:
-        return True
-
-    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
-        return calls
-
-    def alive(self) -> None:
-        self.recorder.alive()
-
-    async def room(self) -> None:
-        return
-
-    def calling(self, speaker: str | None, model: str) -> None:
-        self.recorder.calling(speaker, model)
-
-    def retrying(self, reason: str, delay_s: float) -> None:
-        self.recorder.retrying(reason, delay_s)
-
-    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
-        return True
-
-    def write_call(self, speaker: str | None, piece: CallPiece) -> None:
-        return
-
-    async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
-        return
-
-    async def said(
-        self,
-        speaker: str | None,
-        *,
-        text: str,
-        thought: str,
-        calls: Sequence[FunctionCall],
-        end: End,
-    ) -> None:
-        return
-
-    def failed(self, error: ModelFailed) -> None:
-        self.recorder.failed(error)
-
-    async def spent(self, speaker: str | None, usage: RequestUsage, facts: CallFacts) -> None:
-        await self.recorder.spent(speaker, usage, facts)

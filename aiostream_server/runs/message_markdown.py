@@ -67,7 +67,7 @@ def text_of(message: BaseChatMessage | BaseAgentEvent) -> str:
 
 
 def code_block(text: str, language: str = "") -> str:
-    """With a fence that no line of the text can close."""
+    """The text in a code block, with a fence that no line of the text can close."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

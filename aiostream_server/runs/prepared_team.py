@@ -18,7 +18,8 @@ from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in, client_tools
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
 from aiostream_server.teams.autogen_private.resumed_turn import let_begin, let_begin_anew, put_results
-from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners, everything_in
+from aiostream_server.teams.autogen_private.structure import Everything
+from aiostream_server.teams.autogen_private.team_facts import agent_names, answerers, code_runners
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to
@@ -43,35 +44,34 @@ class PreparedTeam:
 async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -> PreparedTeam:
     """What the team opens is closed with `scope`. Raises what building it raises, and `InvalidRequest` for results of
     calls that no agent made."""
-    team, task = await _with_memory(spec, memory, scope)
+    team, things, task = await _with_memory(spec, memory, scope)
     question, tools = memory.question, ClientTools()
     answer_from = _answer_from(spec, team)
     if spec.config.client_tools and question.callable_tools:
         tools = await client_tools(question.callable_tools, question.tool_choice, _check_of(question))
         tools.give_to(callers_in(team, answer_from))
-    things = everything_in(team)
     return PreparedTeam(team, task, answer_from, tools, agent_names(things), code_runners(things))
 
 
 async def _with_memory(
     spec: TeamSpec, memory: ConversationMemory, scope: RunScope
-) -> tuple[Team, Sequence[BaseChatMessage]]:
+) -> tuple[Team, Everything, Sequence[BaseChatMessage]]:
     """The team gets its own state where there is one, else the conversation's messages."""
     question = memory.question
-    team = await _build(spec, scope)
+    team, things = await _build(spec, scope)
     if memory.has_state_of(spec.id):
         if await memory.restore(team):
-            wait_for_people(team)
-            return team, await _resumed(team, spec, memory)
-        team = await _build(spec, scope)  # the first one may hold half of a state
-    wait_for_people(team)
+            wait_for_people(things)
+            return team, things, await _resumed(team, spec, memory)
+        team, things = await _build(spec, scope)  # the first one may hold half of a state
+    wait_for_people(things)
     _refuse_unknown_results(question)
     await remember(team, question.history, sees_images=spec.sees_images)
     callers = callers_in(team, _answer_from(spec, team)) if spec.config.client_tools else ()
     if question.tool_results and callers:
         await let_begin_anew(team, callers[0].name, question.asked[-1])
-        return team, await _own_task(question, spec)
-    return team, await task_messages(question.task, sees_images=spec.sees_images)
+        return team, things, await _own_task(question, spec)
+    return team, things, await task_messages(question.task, sees_images=spec.sees_images)
 
 
 async def _resumed(team: Team, spec: TeamSpec, memory: ConversationMemory) -> Sequence[BaseChatMessage]:
@@ -101,10 +101,10 @@ async def _own_task(question: Question, spec: TeamSpec) -> Sequence[BaseChatMess
     return await task_messages(question.task, sees_images=spec.sees_images) if question.has_new_task else ()
 
 
-async def _build(spec: TeamSpec, scope: RunScope) -> Team:
-    team = await spec.build(scope)
-    await tie_to_run(team, scope)
-    return team
+async def _build(spec: TeamSpec, scope: RunScope) -> tuple[Team, Everything]:
+    team, things = await spec.build_parts(scope)
+    await tie_to_run(things, scope)
+    return team, things
 
 
 def _answer_from(spec: TeamSpec, team: Team) -> Sequence[str]:

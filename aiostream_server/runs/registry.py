@@ -3,37 +3,37 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from msgspec import structs
+
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, ShuttingDown, UnknownResponse
+from aiostream_server.errors import NotFound, RunGone, ServerError, ShuttingDown
 from aiostream_server.events import FinishReason
-from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Turn
 from aiostream_server.log.protocol import Log, LogFactory
 from aiostream_server.runs.admission import Admission
+from aiostream_server.runs.archive import forget, remembered_turns
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import forget, is_remembered, remembered_turns
 from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.earlier_run import check_reply, continued
 from aiostream_server.runs.failure_memory import FailureMemory
-from aiostream_server.runs.replies import check_reply
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import EarlierAttempts, Run
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
-_PREVIOUS: Final = "previous_response_id"
 _MAX_LISTED: Final = 1_000  # runs of one owner
 _UNCERTAIN: Final = 8  # callers that may want no run after all: their question is invalid, or asks for a title
 
 
 def _no_registry(registry: "Registry") -> None:
-    """For runs that no other process takes over."""
+    """The `attach` of a backend whose runs no other process takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,7 @@ class Registry:
         resources = resources or self._resources
         await check_reply(self._directory, resources.archive, request)
         run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
-        if (talk := request.conversation) is not None and talk.is_chain:
-            request = await self._continued(request, talk, run_id, resources)
+        request = await continued(self._directory, resources.archive, request, run_id)
         log = self._new_log(run_id, max_bytes=resources.limits.max_log_bytes)
         return await self._begin(run_id, request, resources, log)
 
@@ -155,7 +154,8 @@ class Registry:
         `ShuttingDown`.
         """
         resources = self._resources
-        return await self._begin(run_id, replace(request, spec=resources.catalogue[team]), resources, log, earlier)
+        request = structs.replace(request, spec=resources.catalogue[team])
+        return await self._begin(run_id, request, resources, log, earlier)
 
     async def _begin(
         self,
@@ -166,7 +166,7 @@ class Registry:
         attempts: EarlierAttempts | None = None,
     ) -> Run:
         key = request.turn_key
-        with resources.references.holding(), ExitStack() as undo:
+        with resources.references, ExitStack() as undo:
             if key is not None and attempts is None:
                 await self._turns.prepare(key)
             wait, leave = await self._enter(request, run_id)
@@ -182,25 +182,6 @@ class Registry:
             resources.references.acquire()
             run.start(wait=wait, after=earlier, on_end=lambda: self._ended(run, leave))
         return run
-
-    async def _continued(
-        self, request: RunRequest, talk: Conversation, run_id: str, resources: RunResources
-    ) -> RunRequest:
-        """The request with its conversation named. It may only begin if the answer that it continues is remembered, as
-        a part of a chain or of a conversation that has a name of its own."""
-        named = replace(request, conversation=replace(talk, name=run_id))
-        if (name := talk.continues) is None:
-            return named
-        with suppress(NotFound, RunGone):
-            card = (await self._directory.find(name, request.owner)).card()
-            if card.finished is None:
-                raise Conflict("the response that this one continues is not finished: wait for it", param=_PREVIOUS)
-            if (kept_in := card.conversation) is not None and kept_in != name:
-                return replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
-        if resources.archive is None or not await is_remembered(resources.archive, request.owner, name):
-            message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
-            raise UnknownResponse(message, param=_PREVIOUS)
-        return named
 
     async def _enter(self, request: RunRequest, run_id: str) -> tuple[SlotWait | None, Callable[[], object]]:
         """Take a slot; where the request `tells_waiting`, a place in the queue is enough. Returns the wait for it, if

@@ -1,10 +1,11 @@
 """What is asked of a run, and what the runs of one configuration are made of."""
 
 import asyncio
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, OnDisconnect
 from aiostream_server.intake.conversation import Conversation
@@ -12,7 +13,7 @@ from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question
 from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.routing.router import Router
-from aiostream_server.runs.conversation_memory import Archive
+from aiostream_server.runs.archive import Archive
 from aiostream_server.runs.step_queue import StepQueue
 from aiostream_server.store.files import Files
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
@@ -31,8 +32,7 @@ class TurnKey(NamedTuple):
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(msgspec.Struct, frozen=True):
     """A question, and how to treat its run.
 
     `spec` is the team that the client named. Without one the router chooses among the `allowed` teams (None: all).
@@ -73,7 +73,10 @@ class RunRequest:
 
 
 class ReferenceCount:
-    """How many requests and runs use what was opened together: at 0 it may be closed. For one event loop."""
+    """How many requests and runs use what was opened together: at 0 it may be closed. For one event loop.
+
+    `with references:` counts one more inside of the block.
+    """
 
     def __init__(self) -> None:
         self._count = 0
@@ -90,13 +93,11 @@ class ReferenceCount:
         if not self._count:
             self._unused.set()
 
-    @contextmanager
-    def holding(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         self.acquire()
-        try:
-            yield
-        finally:
-            self.release()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     async def until_unused(self) -> None:
         await self._unused.wait()

@@ -6,16 +6,17 @@ that was said until then, and none of its tasks is left.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import structlog
+from msgspec import structs
 
 from aiostream_server.config.model import OnDisconnect
-from aiostream_server.errors import ServerError, TeamFailed, forget_traceback
+from aiostream_server.errors import ServerError, forget_traceback
 from aiostream_server.events import Error, FinishReason, Restarted, RunFinished, RunStarted, TokenCount, Waiting
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
@@ -29,9 +30,9 @@ from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
-from aiostream_server.teams.autogen_private.structure import tools_in_threads
+from aiostream_server.teams.autogen_private.team_facts import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.containment import RunLabel, contain_tasks
+from aiostream_server.teams.containment import RunLabel, cancelled_from_inside, contain_tasks
 from aiostream_server.text import clipped, typed_question
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
@@ -42,7 +43,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class EarlierAttempts:
-    """Those of a run that failed processes have begun: how many, when the first one was (Unix time), and what they have
+    """The attempts of failed processes at a run: how many, when the first one began (Unix time), and what they have
     cost."""
 
     count: int
@@ -129,17 +130,11 @@ class Run:
         self._task = asyncio.create_task(self._execute(wait, after), name=self.id)
         self._task.add_done_callback(lambda _: on_end())
 
-    @contextmanager
-    def watch(self, after: int = 0) -> Iterator[Reader]:
-        with self.log.reader(after) as reader:
-            try:
-                yield reader
-            finally:
-                if self.log.viewers == 1 and self.on_disconnect == "cancel":
-                    self.end("cancelled")
+    def watch(self, after: int = 0) -> AbstractContextManager[Reader]:
+        return _Watching(self, after)
 
     def end(self, reason: FinishReason | Error) -> None:
-        """As `stop`, for this process's own code; an `Error` is written into the log."""
+        """Like `stop`, for this process's own code; an `Error` is written into the log."""
         if not self._ending.done():
             self._ending.set_result(reason)
 
@@ -237,7 +232,7 @@ class Run:
         if self._ending.done():
             return
         if task.cancelled():
-            self.end(Error(TeamFailed.code, "the team cancelled itself before it was done"))
+            self.end(describe_failure(cancelled_from_inside("the team")))
         elif exc := task.exception():
             error = describe_failure(exc, work.recorder.failures)
             self.end(error)
@@ -267,7 +262,7 @@ class Run:
             self.log.append(finished)
             self._ended_at = self.log.since(self.log.committed - 1)[0].timestamp
             self._asks_user = recorder.asks_user and finished.reason == "stop"
-            self.request = replace(self.request, question=_FORGOTTEN)
+            self.request = structs.replace(self.request, question=_FORGOTTEN)
             work.release(self.spec)
 
     def _log_line(self, recorder: Recorder, ending: FinishReason | Error, finished: RunFinished) -> None:
@@ -284,6 +279,29 @@ class Run:
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
             duration_s=round(finished.duration_s, 4),
         )
+
+
+class _Watching:
+    """A viewer of a run of this process. A generator for each would take 0.3 KiB more."""
+
+    __slots__ = ("_after", "_reader", "_run")
+
+    def __init__(self, run: Run, after: int) -> None:
+        self._run = run
+        self._after = after
+        self._reader: Reader
+
+    def __enter__(self) -> Reader:
+        self._reader = self._run.log.reader(self._after)
+        return self._reader
+
+    def __exit__(self, *error: Any) -> None:
+        run = self._run
+        try:
+            if run.log.viewers == 1 and run.on_disconnect == "cancel":
+                run.end("cancelled")
+        finally:
+            self._reader.__exit__(*error)
 
 
 async def _all_ended(runs: Sequence[RunView]) -> None:

@@ -25,7 +25,7 @@ _MOST: Final = 8
 
 
 class StepQueue:
-    """For one event loop."""
+    """One event loop's queue."""
 
     def __init__(self) -> None:
         self._waiting: Final[FairQueue[asyncio.Future[None]]] = FairQueue()

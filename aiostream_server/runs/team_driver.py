@@ -22,7 +22,8 @@ from aiostream_server.runs.conversation_memory import Handover, Stateful
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
-from aiostream_server.teams.autogen_private.structure import active_speakers, agent_names
+from aiostream_server.teams.autogen_private.running_team import active_speakers
+from aiostream_server.teams.autogen_private.team_facts import agent_names
 from aiostream_server.teams.context import Runs, Team, streams
 from aiostream_server.teams.resume import YES_OR_NO
 

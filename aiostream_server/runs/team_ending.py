@@ -5,8 +5,9 @@ reached."), joined by commas where several are met. Users' own conditions say an
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from aiostream_server.runs.conversation_memory import Handover
 from aiostream_server.text import printable_line
@@ -24,8 +25,7 @@ _SHOWN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TeamEnding:
+class TeamEnding(msgspec.Struct, frozen=True):
     """`handover` if the team waits for the user. `asked` is the user's question, or reply if the team had asked.
 
     `members` is the number of participants: a limit that gives each of them one turn is the team's plan.

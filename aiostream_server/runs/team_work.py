@@ -1,15 +1,17 @@
 """What a run does with its team: recall the conversation, choose, build and drive the team, keep what it remembers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from autogen_core import CancellationToken
+from msgspec import structs
 
 from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Routing
 from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.token_sink import current_sink
+from aiostream_server.runs.archive import withdraw
 from aiostream_server.runs.closing_events import (
     add_missing_pictures,
     ask_user,
@@ -17,7 +19,7 @@ from aiostream_server.runs.closing_events import (
     tell_answer,
     tell_memory_failure,
 )
-from aiostream_server.runs.conversation_memory import ConversationMemory, withdraw
+from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.last_call import put_in_form
 from aiostream_server.runs.prepared_team import prepare
 from aiostream_server.runs.recorder import Recorder
@@ -27,7 +29,7 @@ from aiostream_server.runs.team_driver import drive
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.autogen_private.structure import participant_names
+from aiostream_server.teams.autogen_private.team_facts import participant_names
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line, typed_question
@@ -86,7 +88,7 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
-        if memory.is_kept or spec.config.restart == "turn":
+        if memory.is_kept or spec.config.restart == "turn" or recorder.log.is_in_doubt:
             await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
@@ -106,7 +108,7 @@ class TeamWork:
             if question.form is not None:
                 await put_in_form(question.form, question, self.team, spec, recorder, token)
             is_reply, members = memory.waits_for is not None, len(participant_names(self.team))
-            tell_answer(recorder, replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
+            tell_answer(recorder, structs.replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
         elif ending.calls_client:
             request_calls(recorder, handover)
         else:

@@ -21,7 +21,7 @@ from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.think import LoneClosingTag, ThinkSplitter, split_whole
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
+from aiostream_server.teams.autogen_private.team_facts import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 
 _TRANSFERRED: Final = re.compile(r"Transferred to (.{1,200}), adopting the role of \1 immediately\.")

@@ -20,7 +20,7 @@ class Turns(Protocol):
     """The live runs of each conversation."""
 
     def set_policy(self, policy: ConcurrentTurns) -> None:
-        """For runs that start from now on."""
+        """Set the policy for runs that start from now on."""
 
     def may_free_a_slot(self, owner: Owner) -> bool:
         """Whether a question of the owner may end one of the owner's runs, and so get its slot."""

@@ -7,13 +7,12 @@ files and the runs themselves are shared by all generations.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final
 
-import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ConcurrentTurns, Config, LimitsConfig
@@ -21,55 +20,22 @@ from aiostream_server.config.problem_text import redis_problem
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.models.registry import open_models
 from aiostream_server.observe.observer import NO_OBSERVER, Observer
-from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
-from aiostream_server.routing.candidates import Candidate
-from aiostream_server.routing.router import Router
 from aiostream_server.runs.admission import MemoryAdmission
-from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.registry import Registry, RunBackend
-from aiostream_server.runs.request import RunResources
 from aiostream_server.runs.starts import MemoryStarts
 from aiostream_server.runs.turns import MemoryTurns
+from aiostream_server.service.expiry import expiring
+from aiostream_server.service.generation import SharedStores, open_generation
 from aiostream_server.store.conversations import Conversations, open_conversations
-from aiostream_server.store.database import ConversationsUnavailable
-from aiostream_server.store.files import Files, open_files
-from aiostream_server.teams.catalogue import Catalogue, load_catalogue
-from aiostream_server.teams.databases import open_databases
+from aiostream_server.store.files import open_files
 from aiostream_server.teams.served import NOTHING, EmbeddedTeams
-from aiostream_server.teams.tools.toolbox import open_tools
-from aiostream_server.tools.chart.painter import Painter, open_painter
-from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.chart.painter import open_painter
 from aiostream_server.web.app import create_app
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.health import SHARED_RUNS, SharedStatus
 from aiostream_server.web.state import CurrentState, ServerState
-
-_EXPIRY_INTERVAL_S: Final = 3600.0
-
-_log = structlog.get_logger()
-_Result = TypeVar("_Result")
-
-
-class Offload(Protocol):
-    """Runs work that takes long, reads files or imports modules: `asyncio.to_thread` while a server is serving."""
-
-    def __call__(self, work: Callable[..., _Result], /, *arguments: Any) -> Awaitable[_Result]: ...
-
-
-async def inline(work: Callable[..., _Result], /, *arguments: Any) -> _Result:
-    """The `Offload` of a starting server: some libraries must be imported in the main thread."""
-    return work(*arguments)
-
-
-class SharedStores(NamedTuple):
-    """Opened once, for all generations."""
-
-    conversations: Conversations
-    files: Files
-    painter: Painter
 
 
 class Generations:
@@ -108,7 +74,7 @@ class Generations:
         """
         before = self.current.state
         async with AsyncExitStack() as opening:
-            opened = _open_generation(
+            opened = open_generation(
                 config, self._shared, state_directory, self._observer, self._embedded, asyncio.to_thread
             )
             resources, desk = await opening.enter_async_context(opened)
@@ -192,11 +158,11 @@ async def open_generations(
         open_conversations(config.conversations, state_directory) as conversations,
         open_files(config.files, state_directory) as files,
         open_painter(state_directory) as painter,
-        _expiring(conversations, files),
+        expiring(conversations, files),
         _open_backend(config) as (shared_runs, backend),
     ):
         shared = SharedStores(conversations, files, painter)
-        opened = _open_generation(config, shared, state_directory, observer, embedded)
+        opened = open_generation(config, shared, state_directory, observer, embedded)
         resources, desk = await stack.enter_async_context(opened)
         keys = KeyRing.load(config.auth.keys_file)
         registry = Registry(resources, backend)
@@ -209,84 +175,9 @@ async def open_generations(
             await generations.close()
 
 
-@asynccontextmanager
-async def _open_generation(
-    config: Config,
-    shared: SharedStores,
-    state_directory: Path,
-    observer: Observer,
-    embedded: EmbeddedTeams,
-    offload: Offload = inline,
-) -> AsyncIterator[tuple[RunResources, AuxiliaryDesk]]:
-    in_threads = offload is not inline
-    async with (
-        open_models(
-            config.models,
-            observer=observer,
-            in_threads=in_threads,
-            for_components=any(team.component for team in config.teams),
-            embedded=embedded.models,
-        ) as models,
-        open_databases(config, state_directory) as databases,
-        open_tools(config, databases, state_directory, is_serving=True, in_threads=in_threads) as toolbox,
-    ):
-        catalogue = await offload(load_catalogue, config, models, databases, embedded.teams, toolbox)
-        client = None if config.routing.strategy == "rules" else models.client(config.routing.model)
-        small = None if config.auxiliary.model is None else models.client(config.auxiliary.model)
-        resources = RunResources(
-            catalogue,
-            Router(_candidates(catalogue), config.routing, client, await _vocabulary(databases)),
-            config.limits,
-            Archive(shared.conversations, config.conversations.max_state_bytes),
-            config.conversations.concurrent_turns,
-            observer,
-            shared.files,
-            shared.painter,
-            config.server.failure_memory_s,
-        )
-        yield resources, AuxiliaryDesk(config.auxiliary, small)
-
-
-@asynccontextmanager
-async def _expiring(conversations: Conversations, files: Files) -> AsyncIterator[None]:
-    """Delete expired conversations and files: at the start, and once an hour."""
-    deleting = asyncio.create_task(_delete_for_ever(conversations, files), name="expiry")
-    try:
-        yield
-    finally:
-        deleting.cancel()
-        await asyncio.wait({deleting})
-
-
-async def _delete_for_ever(conversations: Conversations, files: Files) -> None:
-    while True:
-        try:
-            if deleted := await conversations.delete_expired():
-                _log.info("conversations_expired", conversations=deleted)
-        except ConversationsUnavailable as exc:
-            _log.warning("conversations_not_expired", error=str(exc))
-        try:
-            if deleted := await files.delete_expired():
-                _log.info("files_expired", files=deleted)
-        except OSError as exc:
-            _log.warning("files_not_expired", error=exc.strerror)
-        await asyncio.sleep(_EXPIRY_INTERVAL_S)
-
-
 async def _close_unused(state: ServerState, stack: AsyncExitStack) -> None:
     await state.resources.references.until_unused()
     try:
         await stack.aclose()
     except Exception as exc:  # raised by a user's own model client
         log_bug("old_state_not_closed", exc)
-
-
-def _candidates(catalogue: Catalogue) -> list[Candidate]:
-    return [Candidate(spec.id, spec.name, spec.config.description, spec.config.examples) for spec in catalogue]
-
-
-async def _vocabulary(databases: Mapping[str, Database]) -> Collection[str]:
-    """The words of the schemas: a question that uses them is about data."""
-    schemas = [await database.schema() for database in databases.values()]
-    tables = [table for schema in schemas for table in schema.tables]
-    return {name for table in tables for name in (table.name, *(column.name for column in table.columns))}

@@ -12,10 +12,10 @@ from aiostream_server.config.model import Config
 from aiostream_server.config.problem_text import redis_problem, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
-from aiostream_server.service.composition import Offload, inline
+from aiostream_server.service.generation import Offload, inline
 from aiostream_server.service.tracing import Traces
 from aiostream_server.teams.autogen_private.client_tools import callers_in
-from aiostream_server.teams.autogen_private.structure import agent_names, names_are_complete
+from aiostream_server.teams.autogen_private.team_facts import agent_names, names_are_complete
 from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import blamed_in, method_problem

@@ -93,14 +93,14 @@ def _changed(before: Snapshots, now: Snapshots) -> Sequence[Path]:
     return sorted(path for path, snapshot in now.items() if path in before and before[path] != snapshot)
 
 
-def _snapshot(path: Path, suffix: str = ".py") -> Snapshot:
-    """A folder's snapshot has the files with that suffix."""
+def _snapshot(path: Path) -> Snapshot:
+    """A folder's snapshot has its Python files."""
     try:
         status = path.stat()
         if not stat.S_ISDIR(status.st_mode):
             return _stamp(status)
         with os.scandir(path) as entries:
-            found = [(entry.name, _stamp(entry.stat())) for entry in entries if entry.name.endswith(suffix)]
+            found = [(entry.name, _stamp(entry.stat())) for entry in entries if entry.name.endswith(".py")]
     except OSError:
         return None
     return tuple(sorted(found, key=lambda entry: entry[0]))

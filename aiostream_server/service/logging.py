@@ -4,22 +4,25 @@ structlog writes to the standard library's handler directly, without a LogRecord
 prompt, answer or key is written at info level, and no traceback shows a frame's locals.
 """
 
+import json
 import logging
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Final, Literal, TextIO
+from functools import lru_cache
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.processors import NAME_TO_LEVEL, ExceptionRenderer, JSONRenderer, TimeStamper, add_log_level
 from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 # AutoGen's loggers write whole prompts at every level; a run logs what fails in its team.
 # MCP's write the output of servers, and tracebacks of lost connections; `teams.tools.mcp` logs what matters of it.
 _SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events", "mcp")
 _OURS: Final = "aiostream_server"
+_as_dicts: Final = ExceptionDictTransformer(show_locals=False)
 
 
 def configure_logging(
@@ -88,8 +91,26 @@ def _renderers(is_text: bool) -> list[Processor]:
     if is_text:
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    without_locals = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-    return [without_locals, JSONRenderer()]
+    return [ExceptionRenderer(_exception_as_dicts), JSONRenderer(_json_text)]
+
+
+def _exception_as_dicts(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """Without the frames' locals. Reading an exception may raise SystemExit, which must not leave the log."""
+    try:
+        return _as_dicts(exc_info)
+    except BaseException as unreadable:
+        why = f"its text cannot be read ({type(unreadable).__name__})"
+        return [{"exc_type": exc_info[0].__name__, "exc_value": why}]
+
+
+def _json_text(event: EventDict, default: Callable[[object], object]) -> str:
+    """As `json.dumps`, which makes an encoder for each line."""
+    return _encoder(default).encode(event)
+
+
+@lru_cache
+def _encoder(default: Callable[[object], object]) -> json.JSONEncoder:
+    return json.JSONEncoder(default=default)
 
 
 class _LineWriter:

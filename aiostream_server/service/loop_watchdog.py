@@ -1,12 +1,12 @@
-"""Tells who blocks the event loop, while it is blocked: a thread looks when the loop gives no sign of life.
+"""Names the code that blocks the event loop, while it blocks it: a thread looks when the loop gives no sign of life.
 
-The loop winds up an alarm of the kernel 20 times a second (timerfd_create(2)), so the thread sleeps while all is well:
+The loop resets a timer of the kernel 20 times a second (timerfd_create(2)), so the thread sleeps while all is well:
 each time a thread wakes, the loop's thread has to wait for it, long where the machine is busy. When the alarm rings,
 the loop is in one long step, or in very many short ones. The thread samples its stack: if all samples show the same
 task, that task is told, with its run's team, agent and tool, and with how long it took. Many short steps are told as
 `event_loop_lags` (`event_loop`). The stack itself is logged at debug level.
 
-Code in C that holds Python's lock all the time is seen when it returns. Time in which neither this thread nor the
+C code that holds the GIL all the time is seen when it returns. Time in which neither this thread nor the
 loop's got the processor does not count: the machine is busy then.
 """
 
@@ -54,7 +54,7 @@ def watching_the_loop() -> Iterator[None]:
 
 
 class LoopWatchdog:
-    """To be made in the loop's thread. Logs from its own."""
+    """Create it in the event loop's thread. It logs from a thread of its own."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, alarm: "_Alarm") -> None:
         self._loop: Final = loop
@@ -94,7 +94,7 @@ class LoopWatchdog:
 
     def _look(self, alive: threading.Event, asked_at: float) -> None:
         """Sample until the loop lives again."""
-        block = _Block(asked_at)
+        block = _Block()
         while not self._is_over.is_set():
             self._sample(block)
             looked_at, cpu_s = time.monotonic(), self._cpu_s()
@@ -145,7 +145,7 @@ class LoopWatchdog:
 
 
 class _Alarm:
-    """A timer of the kernel. Winding it up again takes a microsecond and wakes no thread."""
+    """A timer of the kernel. Resetting it takes a microsecond and wakes no thread."""
 
     def __init__(self, libc: ctypes.PyDLL, descriptor: int) -> None:
         self._libc: Final = libc
@@ -154,7 +154,7 @@ class _Alarm:
 
     @classmethod
     def of_the_kernel(cls) -> Self | None:
-        """None where the system has no such timers: it is no Linux."""
+        """None on systems without such timers, which only Linux has."""
         libc = ctypes.PyDLL(None)
         if not hasattr(libc, "timerfd_create"):
             return None
@@ -162,7 +162,7 @@ class _Alarm:
         return None if descriptor < 0 else cls(libc, descriptor)
 
     def ring_in(self, seconds: float) -> None:
-        """Instead of when it would have rung. At most a second."""
+        """Set the alarm anew, to ring in at most a second."""
         self._time[3] = int(seconds * 1e9)
         self._libc.timerfd_settime(self._descriptor, 0, self._time, None)
 
@@ -176,8 +176,7 @@ class _Alarm:
 class _Block:
     """One time without a sign of life. `stack` is the last sample, the innermost frame last."""
 
-    def __init__(self, asked_at: float) -> None:
-        self.asked_at: Final = asked_at
+    def __init__(self) -> None:
         self.starved_s = 0.0
         self.is_told = False
         self.work: Work | None = None

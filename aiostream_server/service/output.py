@@ -103,7 +103,7 @@ class QueuedOutput(io.RawIOBase):
             time.sleep(_POLL_S)
 
     def end(self) -> None:
-        """At the interpreter's end, which stops the thread. What is written later is written at once, or dropped."""
+        """Called when the interpreter ends and stops the thread. Later output is written at once, or dropped."""
         self.flush_within(LAST_LINES_S)
         self._has_thread = False
         self._queue.put(_END)

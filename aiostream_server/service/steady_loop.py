@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 def run_to_its_end(
     serving: Coroutine[Any, Any, None], loop_factory: "Callable[[], asyncio.AbstractEventLoop] | None" = None
 ) -> None:
-    """As `asyncio.run`. Raises what the coroutine raises."""
+    """Like `asyncio.run`. Raises what the coroutine raises."""
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         loop = runner.get_loop()
         loop.set_task_factory(_make_hidden)

@@ -41,7 +41,7 @@ class RemovedModules:
 
 
 class UserModules:
-    """To be made after the server's own modules are loaded, and before any of the user's."""
+    """Create it after the server's own modules are loaded, and before any of the user's."""
 
     def __init__(self) -> None:
         self._before: Final = frozenset(sys.modules)

@@ -84,7 +84,7 @@ class SseWriter:
             await self._send_part(frames[start : start + _MAX_WRITE_BYTES])
 
     async def finish(self, frames: bytes) -> None:
-        """As `send`, for the last time: the end of the body leaves in the same packet."""
+        """The last `send`: the end of the body leaves in the same packet."""
         whole_parts = max(len(frames) - 1, 0) // _MAX_WRITE_BYTES * _MAX_WRITE_BYTES
         await self.send(frames[:whole_parts])
         self._refuse_when_closing()

@@ -158,7 +158,7 @@ class Conversations:
         return await self._delete(memories.c.updated_at <= self._expired_until())
 
     async def _delete(self, condition: ColumnElement[bool]) -> int:
-        """In short transactions: other writers wait for each."""
+        """Delete in short transactions: other writers wait for each."""
         gone, last = 0, 0
         while True:
             batch = select(memories.c.id).where(condition, memories.c.id > last).order_by(memories.c.id).limit(_BATCH)
@@ -196,7 +196,7 @@ async def open_conversations(
 
 
 def _unwritten(pending: Sequence[KeptTurn], found: Sequence[TeamMemory]) -> Sequence[KeptTurn]:
-    """Without what was written before `found` was read."""
+    """The pending turns without those that were written before `found` was read."""
     return [turn for turn in pending if not any(is_same_turn(kept, turn.memory) for kept in found)]
 
 
@@ -205,7 +205,7 @@ def _headings(pending: Sequence[TeamMemory], wanted: Callable[[TeamMemory], bool
 
 
 def _newest(address: Address, found: Sequence[TeamMemory]) -> Sequence[TeamMemory]:
-    """Of each identity the newest, and of these the newest."""
+    """The newest memory of each identity, and of these the newest ones."""
     newest: dict[str, TeamMemory] = {}
     for memory in found:
         newest.setdefault(memory.identity(address), memory)

@@ -74,7 +74,7 @@ class StoredFile:
 
     @property
     def file_name(self) -> str:
-        """With its extension. The name is an agent's choice: it may contain slashes."""
+        """The file's name with its extension. An agent chooses the name: it may contain slashes."""
         name, extension = self.name or self.id, _EXTENSIONS.get(self.media_type, "")
         return name if name.endswith(extension) else f"{name}{extension}"
 
@@ -104,7 +104,7 @@ class Files:
 
     @property
     def most_bytes(self) -> int:
-        """Of one file."""
+        """The size that one file may have."""
         return min(self._config.max_file_bytes, self._config.max_bytes)
 
     def _described(self, size: int, digest: str, media_type: str, name: str, owner: FileOwner) -> StoredFile:
@@ -144,7 +144,7 @@ class Files:
     async def keep_grown(
         self, file: GrowingFile, media_type: str, name: str, owner: FileOwner, beginning: bytes = b""
     ) -> StoredFile:
-        """As `describe` and `keep`. `beginning` is put before the content."""
+        """Like `describe` and `keep` together. `beginning` is put before the content."""
         return await self._written(self._keep_grown, file, media_type, name, owner, beginning)
 
     async def _written(self, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes

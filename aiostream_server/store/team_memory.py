@@ -62,7 +62,7 @@ class TeamMemory:
         return replace(self, state=b"", waits_for=None)
 
     def heading(self) -> "TeamMemory":
-        """Without what is large."""
+        """The memory without its large parts."""
         return replace(self, state=b"", turns=b"")
 
 

@@ -59,7 +59,7 @@ class TurnQueue:
         self._turns.append(pending)
 
     def of(self, name: str) -> Sequence[Pending]:
-        """Those of the conversation of this digest, oldest first."""
+        """The turns of the conversation of this digest, oldest first."""
         return [each for each in self._turns if each.name == name]
 
     def pause_s(self) -> float | None:
@@ -69,7 +69,7 @@ class TurnQueue:
         return max(0.0, min(each.due_at for each in self._turns) - time.monotonic())
 
     def take(self, *, even_held: bool) -> Sequence[Pending]:
-        """Of each conversation with a turn that is due the oldest turn: first those that a caller waits for."""
+        """The oldest turn of each conversation with a turn that is due; first those that a caller waits for."""
         now = time.monotonic()
         waited_for = {each.name for each in self._turns if not each.failures}
         due = waited_for | {each.name for each in self._turns if even_held or each.due_at <= now}

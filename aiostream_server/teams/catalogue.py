@@ -16,7 +16,8 @@ from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
 from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
-from aiostream_server.teams.autogen_private.structure import everything_in, participant_names, sees_images
+from aiostream_server.teams.autogen_private.structure import Everything, everything_in
+from aiostream_server.teams.autogen_private.team_facts import participant_names, sees_images
 from aiostream_server.teams.context import Runs, Team, TeamContext, streams
 from aiostream_server.teams.factories import Factory, import_factory
 from aiostream_server.teams.served import ServedTeam, served_teams
@@ -56,6 +57,10 @@ class TeamSpec:
 
         The team opens its resources in `scope`. The caller takes that from the `toolbox`, and closes it after the run.
         """
+        return (await self.build_parts(scope))[0]
+
+    async def build_parts(self, scope: RunScope | None = None) -> tuple[Team, Everything]:
+        """The same, with all that is in the team: to look for that takes time."""
         shared, scope = self.context, scope or self.toolbox.scope()
         built = self.factory(TeamContext(shared.config, shared.models, shared.databases, scope))
         team = _as_team(await built if inspect.isawaitable(built) else built)
@@ -64,7 +69,7 @@ class TeamSpec:
         name_speakers(things)
         contain(things)
         self.members[:] = participant_names(team)
-        return team
+        return team, things
 
     async def shape(self) -> Shape:
         """Build a team to see what it is made of. Raises what `build` raises."""
@@ -97,7 +102,7 @@ class Catalogue:
         return () if spec is None else spec.members
 
     async def shapes(self) -> Mapping[str, Shape | None]:
-        """Of every team by its id; None for one that cannot be built. Each is built once, when this is first asked."""
+        """Each team's shape by its id; None if it cannot be built. Builds every team once, at the first call."""
         if self._shapes is None:
             self._shapes = asyncio.create_task(self._look())
         return await asyncio.shield(self._shapes)

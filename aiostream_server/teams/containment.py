@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -55,9 +55,9 @@ _loops: Final[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
 _log = structlog.get_logger()
 
 
-def contain_tasks(what: str = _TEAM, run: RunLabel | None = None) -> None:
+def contain_tasks(run: RunLabel | None = None) -> None:
     """Contain the tasks that are created in the current context from now on, and those that they create."""
-    _running.set(what)
+    _running.set(_TEAM)
     _run.set(run)
     loop = asyncio.get_running_loop()
     if loop not in _loops:
@@ -89,6 +89,13 @@ def converted(exc: BaseException, what: str | None = None, error: type[TeamFaile
     )
 
 
+def cancelled_from_inside(what: str | None = None, error: type[TeamFailed] = TeamFailed) -> TeamFailed:
+    """The error to raise in place of a CancelledError that comes from the team itself. Logs what raised it."""
+    culprit = what or _culprit()
+    _log.warning("base_exception_contained", raised_by=culprit, exception="CancelledError")
+    return error(f"{culprit} was cancelled from inside")
+
+
 def work_in(frame: FrameType | None) -> Work | None:
     """What a stack belongs to, of which this is the innermost frame; None for code outside of runs."""
     while frame is not None:
@@ -105,7 +112,7 @@ def _work_of(context: Context) -> Work:
     return Work(
         None if run is None else run.run_id,
         None if run is None else run.team,
-        None if agent is None else agent.type.rsplit("_", 1)[0],
+        None if agent is None else name_of(agent),
         what.removeprefix(_TOOL) if what.startswith(_TOOL) else None,
     )
 
@@ -124,9 +131,14 @@ def _culprit() -> str:
     if what != _TEAM:
         return what
     try:
-        return MessageHandlerContext.agent_id().type.rsplit("_", 1)[0]
+        return name_of(MessageHandlerContext.agent_id())
     except RuntimeError:  # no handler of AutoGen's runtime
         return what
+
+
+def name_of(agent: AgentId) -> str:
+    """The agent's own name: AutoGen puts a number behind it."""
+    return agent.type.rsplit("_", 1)[0]
 
 
 class _Factory:
@@ -138,9 +150,10 @@ class _Factory:
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> Any:
         context: Context | None = named.get("context")
         what = _running.get() if context is None else context.get(_running)
-        if what is not None and asyncio.iscoroutine(coro):
-            named["context"] = copy_context() if context is None else context
-            coro = _Contained(coro, named["context"])
+        if what is not None and (type(coro) is CoroutineType or asyncio.iscoroutine(coro)):
+            if context is None:
+                context = named["context"] = copy_context()
+            coro = _Contained(coro, context)
         if self._former is not None:
             return self._former(loop, coro, **named)
         return asyncio.Task(coro, loop=loop, **named)

@@ -10,7 +10,6 @@ It is called once for every run, since an AutoGen team that was cancelled or fai
 holds what is expensive and shared: model clients and database pools.
 """
 
-import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from aiostream_server.config.model import TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.registry import Models
+from aiostream_server.teams.autogen_private.function_tools import shared_tool
 from aiostream_server.teams.tools.scope import RequestedTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
@@ -48,7 +48,7 @@ Team: TypeAlias = Streams | Runs
 
 
 def streams(team: object) -> TypeGuard[Streams]:
-    """As `isinstance(team, Streams)`, which takes ten times as long and is asked for every run."""
+    """Like `isinstance(team, Streams)`, which takes ten times as long and is asked for every run."""
     return getattr(team, "run_stream", None) is not None
 
 
@@ -106,10 +106,9 @@ class TeamContext:
 
             AssistantAgent("Helper", context.model(), tools=[context.tool(my_function)])
 
-        Its schema is made once, and not again for each run.
+        The tool of a module's own function is made once, and shared by all runs.
         """
-        told = inspect.getdoc(function) or "" if description is None else description
-        return FunctionTool(function, name=name, description=told)
+        return shared_tool(function, name, description)
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
         """Enter a context manager, and exit it when the run has ended. Raises what entering it raises."""

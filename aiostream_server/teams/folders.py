@@ -86,7 +86,7 @@ def _teams_of(file: Path, package: "_Package") -> Sequence[FolderTeam]:
 
 
 def _marked(module: ModuleType) -> Iterator[object]:
-    """Without those that the file imports from another one; each once, also if it has several names."""
+    """The factories that the file itself defines: each once, also if it has several names."""
     found = {id(thing): thing for thing in vars(module).values() if registration_of(thing) is not None}
     return (thing for thing in found.values() if getattr(thing, "__module__", None) == module.__name__)
 

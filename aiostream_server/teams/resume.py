@@ -14,7 +14,8 @@ from autogen_agentchat.teams import Swarm
 from autogen_core import Image
 from autogen_core.models import LLMMessage, UserMessage
 
-from aiostream_server.teams.autogen_private.structure import group_thread, participant_names, people_in
+from aiostream_server.teams.autogen_private.running_team import group_thread
+from aiostream_server.teams.autogen_private.team_facts import participant_names, people_in
 
 USER: Final = "user"
 """The source of a task, and the target of a handoff that asks the user."""

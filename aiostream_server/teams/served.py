@@ -85,7 +85,7 @@ class Served(NamedTuple):
 
 
 def served_teams(config: Config, embedded: Sequence[ServedTeam] = ()) -> Served:
-    """In the order of the configuration. Imports the files of folders anew each time, but no factory of `[[teams]]`."""
+    """The teams in the order of the configuration. Imports the files of folders anew, but no factory of `[[teams]]`."""
     found = [*embedded, *_listed(config.teams, config.components)]
     problems: list[str] = []
     for number, folder in enumerate(config.team_folders, start=1):

@@ -18,7 +18,7 @@ from aiostream_server.web.a2a_operations import OPERATIONS, Call
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.middlewares import REFUSAL, REFUSALS, Refusal
-from aiostream_server.web.models import Offer
+from aiostream_server.web.offer import Offer
 from aiostream_server.web.state import Handler, state_of
 from aiostream_server.web.traffic import read_body
 
@@ -42,7 +42,7 @@ _REST: Final = (
 
 
 def add_a2a_routes(app: web.Application) -> None:
-    """Each also below `/api`."""
+    """Add the routes, each also below `/api`."""
     add = app.router.add_route
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/{WELL_KNOWN}", get_card)
@@ -98,7 +98,7 @@ async def _body(request: web.Request) -> tuple[Principal, bytes]:
 
 
 def _check(request: web.Request, principal: Principal) -> None:
-    """The version, of which the patch number does not count; and that there is such a model."""
+    """Refuse an unknown version (the patch number does not count) and an unknown model."""
     sent = (request.headers.get(_VERSION) or request.query.get(_VERSION, "")).strip()
     if ".".join(sent.split(".")[:2]) != "1.0":
         raise version_not_supported(sent)

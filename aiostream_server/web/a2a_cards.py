@@ -16,7 +16,8 @@ from aiostream_server.intake.json_text import encode
 from aiostream_server.intake.principal import Principal
 from aiostream_server.protocols.a2a.card import AgentCard, Skilled, agent_card
 from aiostream_server.web.caller import caller_of, link_base, path_prefix
-from aiostream_server.web.models import AUTO, Offer, cards_of
+from aiostream_server.web.models import cards_of
+from aiostream_server.web.offer import AUTO, Offer
 from aiostream_server.web.state import state_of
 
 WELL_KNOWN: Final = ".well-known/agent-card.json"
@@ -27,7 +28,7 @@ _MAX_AGE_S: Final = 60
 
 
 async def get_card(request: web.Request) -> web.Response:
-    """Of the model in the path, or of the server. Raises `UnknownModel`."""
+    """The card of the model in the path, or of the server. Raises `UnknownModel`."""
     model = request.match_info.get("model")
     try:
         card = card_for(request, caller_of(request), model)

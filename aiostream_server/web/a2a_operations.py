@@ -41,6 +41,7 @@ from aiostream_server.runs.starts import Idempotency
 from aiostream_server.web.a2a_cards import card_for
 from aiostream_server.web.a2a_tasks import Tasks, folded
 from aiostream_server.web.asking import answer_body
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import Refusal
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
@@ -210,16 +211,15 @@ async def _subscribe(call: Call) -> web.StreamResponse:
     wanted = read_params(TaskParams, call.params)
     *earlier, run = await call.tasks.runs_of(wanted.id)
     task, card = await folded(earlier), run.card()
-    with run.watch() as reader:
-        frames = TaskFrames(card, TaskOptions(call.around, wanted.historyLength))
+    with UntilWritten(run.watch()) as until:
+        reader, frames = until.entered, TaskFrames(card, TaskOptions(call.around, wanted.historyLength))
         task.begin(card)
         while reader.after < card.last_seq:
             frames.catch_up(task, await reader.read())
         if task.state in TERMINAL:
             raise unsupported("the task is over: there is nothing to subscribe to; use GetTask")
-        return await stream_run(
-            call.request, {"X-Run-Id": run.id}, reader, frames, state_of(call.request).config.server
-        )
+        config = state_of(call.request).config.server
+        return until.written(await stream_run(call.request, {"X-Run-Id": run.id}, reader, frames, config))
 
 
 async def _no_push_notifications(_: Call) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from aiostream_server.protocols.a2a.task import Task
 from aiostream_server.protocols.a2a.updates import TaskState, state_at_end
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.registry import Registry
-from aiostream_server.web.models import canonical_id
+from aiostream_server.web.offer import canonical_id
 
 _MAX_LOOKED_AT: Final = 10_000
 

@@ -13,6 +13,7 @@ from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.runs.card import RunView
 from aiostream_server.web.asking import ask
 from aiostream_server.web.caller import caller_of, own_links
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.runs import check_cancel_body, described, end_run
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
@@ -32,9 +33,10 @@ async def resume_chat(request: web.Request) -> web.StreamResponse:
         return web.Response(status=204)
     card = run.card()
     frames = AI_SDK.stream(card, options_of(card), DisplayOptions(is_own_link=own_links(request)))
-    with run.watch() as reader:
-        headers = {"X-Run-Id": run.id, **AI_SDK.headers}
-        return await stream_run(request, headers, reader, frames, state_of(request).config.server)
+    headers = {"X-Run-Id": run.id, **AI_SDK.headers}
+    with UntilWritten(run.watch()) as until:
+        response = await stream_run(request, headers, until.entered, frames, state_of(request).config.server)
+        return until.written(response)
 
 
 async def stop_chat(request: web.Request) -> web.Response:

@@ -31,13 +31,12 @@ from aiostream_server.web.middlewares import (
     render_errors,
     report_stream,
 )
-from aiostream_server.web.models import get_model, list_models
+from aiostream_server.web.models import get_model, list_models, list_teams
 from aiostream_server.web.openapi import document
 from aiostream_server.web.page import add_page
 from aiostream_server.web.responses import add_response_routes
 from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
-from aiostream_server.web.teams import list_teams
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 

@@ -37,8 +37,10 @@ from aiostream_server.web.caller import (
 )
 from aiostream_server.web.display import chat_view
 from aiostream_server.web.early_refusal import refuse_early
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import IS_PAGE, OBSERVER, RUN_HEADERS
-from aiostream_server.web.models import NamedModel, Offer, examples_of
+from aiostream_server.web.models import examples_of
+from aiostream_server.web.offer import NamedModel, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
@@ -108,8 +110,8 @@ async def answer_body(
         headers = {**headers, "Location": dialect.path(run.id, answering.view.path_prefix)}
         body = dialect.whole(run.card(), answering.options, answering.view).body()
         return json_bytes(body, status=dialect.started_status, headers=headers)
-    with run.watch() as reader:
-        return await _answer(request, answering, run.card(), reader, headers)
+    with UntilWritten(run.watch()) as until:
+        return until.written(await _answer(request, answering, run.card(), until.entered, headers))
 
 
 async def _read(
@@ -142,7 +144,7 @@ async def _read(
 
 
 async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
-    """Of the bytes that were sent: a client library repeats them as they are. Empty where failures are forgotten."""
+    """A digest of the bytes as sent: a client library repeats them unchanged. Empty where failures are forgotten."""
     if not state_of(request).config.server.failure_memory_s:
         return ""
     if len(raw) <= _SMALL_BYTES:
@@ -169,8 +171,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
 
 
 def _conversation(read: _Request[Options]) -> Conversation | None:
-    """That of the headers. Without one an answer that is stored begins a chain, but for a page, which resends its chats
-    and may show one that is not to be kept."""
+    """The conversation that the headers name. Without one an answer that is stored begins a chain, except for a page,
+    which resends its chats and may show one that is not to be kept."""
     named, is_stored = read.conversation, read.asked.is_stored
     if named is None:
         return chain(None) if is_stored and not read.is_page else None
@@ -249,5 +251,5 @@ async def _answer_auxiliary(
     now, kept = time.time(), read.asked.kept
     card = RunCard(log.run_id, read.asked.model, None, None, "cancel", now, 2, None, None, "", dialect.name, kept)
     answering = _Answering(dialect, read.asked.options, read.asked.delivery, DisplayOptions("answer"))
-    with log.reader() as reader:
-        return await _answer(request, answering, card, reader, {})
+    with UntilWritten(log.reader()) as until:
+        return until.written(await _answer(request, answering, card, until.entered, {}))

@@ -68,7 +68,7 @@ def idempotency_of(request: web.Request, raw: bytes, protocol: str, in_body: str
 
 
 def fingerprint_of(request: web.Request, body: bytes, protocol: str) -> str:
-    """Of the protocol, the path (with or without `/api`), the headers that are a part of the question, and `body`."""
+    """A digest of the protocol, the path (without `/api`), the headers that are part of the question, and `body`."""
     path = request.path.removeprefix("/api").replace("//", "/")
     said = (request.headers.get(name, "") for name in _PART_OF_THE_QUESTION)
     asked = sha256("\0".join((protocol, path, *said)).encode("utf-8", "surrogateescape") + b"\0")

@@ -89,5 +89,5 @@ def _permission(request: web.Request, methods: Iterable[str]) -> dict[str, str]:
 
 
 def _as_browsers_send(origin: str) -> str:
-    """In lower case, without the scheme's own port: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin"""
+    """The origin in lower case, without the scheme's default port: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin"""
     return _DEFAULT_PORT.sub(lambda match: match[1] or match[2], origin.lower())

@@ -10,7 +10,7 @@ from aiostream_server.intake.principal import Principal
 from aiostream_server.present import Page
 from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.web.caller import own_links, path_prefix
-from aiostream_server.web.models import PRESENTATIONS, NamedModel
+from aiostream_server.web.offer import PRESENTATIONS, NamedModel
 from aiostream_server.web.state import state_of
 
 

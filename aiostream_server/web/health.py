@@ -17,14 +17,14 @@ METRICS_PATHS: Final = ("/metrics", "/api/metrics")
 
 
 class LoopLag(Protocol):
-    """By how much the event loop is late for what is due. In seconds."""
+    """By how many seconds the event loop is late for what is due."""
 
     @property
     def last_s(self) -> float: ...
 
     @property
     def max_s(self) -> float:
-        """Of the last minute."""
+        """The largest lag of the last minute."""
 
 
 class Exposition(Protocol):
@@ -34,7 +34,7 @@ class Exposition(Protocol):
 
 
 class SharedStatus(Protocol):
-    """Of the store that several processes share runs in."""
+    """The status of the store in which several processes share runs."""
 
     @property
     def is_available(self) -> bool:

@@ -36,7 +36,8 @@ from aiostream_server.web.caller import caller_of
 from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.middlewares import REFUSAL, REFUSALS, Refusal
-from aiostream_server.web.models import AUTO, Offer, cards_of
+from aiostream_server.web.models import cards_of
+from aiostream_server.web.offer import AUTO, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.traffic import read_body
 from aiostream_server.web.whole import json_bytes
@@ -47,7 +48,7 @@ _LATEST_RUNS: Final = 200
 
 
 def add_mcp_routes(app: web.Application) -> None:
-    """At `/mcp` and `/api/mcp`. GET and DELETE are 405, as the specification has it."""
+    """Add `/mcp` and `/api/mcp`. GET and DELETE are 405, as the specification has it."""
     for prefix in ("", "/api"):
         app[REFUSALS][app.router.add_post(f"{prefix}/mcp", _answer)] = refusal
 

@@ -29,6 +29,7 @@ from aiostream_server.present.page_errors import in_plain_words
 from aiostream_server.protocols.chat.errors import refusal as chat_refusal
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.http_errors import advice_on
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.state import REQUEST_ID, STATE, Handler
 from aiostream_server.web.undocumented import close_connection
 
@@ -73,11 +74,12 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
 async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Between `bind_request_id` and `render_errors`, so that the observer sees the answer that the client gets."""
     observer = request.app[OBSERVER]
-    with observer.request(request[REQUEST_ID], request.method, _route_of(request), request.headers) as watch:
-        request[_WATCH] = watch
+    observed = observer.request(request[REQUEST_ID], request.method, _route_of(request), request.headers)
+    with UntilWritten(observed) as until:
+        request[_WATCH] = until.entered
         response = await handler(request)
         _report_answer(request, response)
-        return response
+        return until.written(response)
 
 
 async def report_stream(request: web.Request, response: web.StreamResponse) -> None:
@@ -131,7 +133,7 @@ def bug() -> ServerError:
 
 
 def _shown_path(request: web.Request) -> str:
-    """As it was sent: escaped, so one line."""
+    """The path as it was sent: escaped, so one line."""
     return request.rel_url.raw_path[:_PATH_CHARS]
 
 
@@ -167,7 +169,7 @@ def _advice(error: ServerError) -> dict[str, str]:
 
 
 async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:
-    """For a body that does not end."""
+    """Answer a request whose body does not end, and close the connection."""
     response.force_close()
     await response.prepare(request)
     await response.write_eof()

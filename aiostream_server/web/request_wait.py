@@ -21,7 +21,7 @@ _LAST_SENT_AND_RECEIVED: Final = struct.Struct("44xI4xI")
 
 
 class RequestWaits:
-    """Of all requests of one server, in seconds. For one event loop."""
+    """The waits of all requests of one server, in seconds. Used in one event loop."""
 
     def __init__(self) -> None:
         self.last_s = 0.0

@@ -20,8 +20,9 @@ from aiostream_server.runs.card import RunView
 from aiostream_server.web.asking import ask
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.display import chat_view
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import REFUSALS
-from aiostream_server.web.models import NamedModel, Offer
+from aiostream_server.web.offer import NamedModel, Offer
 from aiostream_server.web.runs import check_cancel_body, end_run, integer_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
@@ -61,9 +62,10 @@ async def get_response(request: web.Request) -> web.StreamResponse:
             raise InvalidRequest("starting_after: needs stream=true", param="starting_after")
         return await _described(found)
     options = ResponseOptions(-1 if after is None else after)
-    with found.run.watch() as reader:
+    headers, config = _headers(found.run), state_of(request).config.server
+    with UntilWritten(found.run.watch()) as until:
         frames = RESPONSES.stream(found.run.card(), options, found.view)
-        return await stream_run(request, _headers(found.run), reader, frames, state_of(request).config.server)
+        return until.written(await stream_run(request, headers, until.entered, frames, config))
 
 
 async def cancel_response(request: web.Request) -> web.Response:

@@ -21,6 +21,7 @@ from aiostream_server.protocols.runs.whole import runs_body
 from aiostream_server.runs.card import RunView
 from aiostream_server.web.caller import caller_of, path_prefix, watch_link
 from aiostream_server.web.cors import is_allowed_page
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
@@ -51,9 +52,10 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     run, after = await _find(request, is_signed=_has_signature(request)), cursor_of(request)
     if "Last-Event-ID" in request.headers and (card := run.card()).finished is not None and after >= card.last_seq:
         return web.Response(status=204, headers={"X-Run-Id": run.id})
-    with run.watch(after) as reader:
+    headers, config = {"X-Run-Id": run.id}, state_of(request).config.server
+    with UntilWritten(run.watch(after)) as until:
         frames = RUNS.stream(run.card(), None, DisplayOptions())
-        return await stream_run(request, {"X-Run-Id": run.id}, reader, frames, state_of(request).config.server)
+        return until.written(await stream_run(request, headers, until.entered, frames, config))
 
 
 async def cancel_run(request: web.Request) -> web.Response:

@@ -18,6 +18,7 @@ from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.request import RunResources
 from aiostream_server.teams.catalogue import Catalogue
+from aiostream_server.web.lasting import UntilWritten
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,7 +62,7 @@ def state_of(request: web.Request) -> ServerState:
 
 @web.middleware
 async def hold_state(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep the state open until the handler is done."""
+    """Keep the state open until the answer is written."""
     state = request[_HELD] = request.app[STATE].state
-    with state.resources.references.holding():
-        return await handler(request)
+    with UntilWritten(state.resources.references) as until:
+        return until.written(await handler(request))

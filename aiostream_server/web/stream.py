@@ -4,11 +4,13 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import count, islice
 from typing import Final
 
 from aiohttp import web
 
+from aiostream_server.aiohttp_private import shrink_request
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind, Token
@@ -16,9 +18,10 @@ from aiostream_server.log.protocol import Reader
 from aiostream_server.protocols.dialect import Frames, TimedFrames, timed
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
-from aiostream_server.sse.writer import SSE_HEADERS, EventStream, SseWriter
+from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.coalescer import Coalescer
+from aiostream_server.web.lasting import LastingStream
 from aiostream_server.web.middlewares import OBSERVER, report_gone
 
 _MAX_BEGUN_CHARS: Final = 8_000  # as with what is read from the log: longer texts are encoded piece by piece
@@ -34,11 +37,12 @@ async def stream_run(
     *,
     coalesce_s: float = 0.0,
 ) -> web.StreamResponse:
-    """Write all of the log that was not written yet, wait for more, and repeat until the run is over.
+    """A response that writes what was not written yet of the log, waits for more, and repeats until the run is over.
 
     One write per round: a client that keeps up gets token by token, one that does not gets several at a time. Tokens
     that come within `coalesce_s` of the last write are sent together. The first one after a silence, and anything but a
-    token, is sent at once. Returns early when the client has gone or stopped reading.
+    token, is sent at once. The response ends early when the client has gone or stopped reading. The reader must stay
+    open until it is written: see `web.lasting`.
     """
     return await stream_runs(request, headers, [(nullcontext(reader), frames)], config, coalesce_s=coalesce_s)
 
@@ -52,16 +56,32 @@ async def stream_runs(
     before: bytes = b"",
     coalesce_s: float = 0.0,
 ) -> web.StreamResponse:
-    """As `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
-    frames in `before`."""
-    response = EventStream(headers={**SSE_HEADERS, **headers})
+    """Like `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
+    frames in `before`. Each reader is opened and closed by the response."""
+    response = LastingStream({**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
+    except ClientGone as gone:
+        report_gone(request, gone)
+        hang_up(request)
+        return response
+    shrink_request(request)
+    return response.written_by(partial(_write, request, writer, runs, config.heartbeat_s, before, coalesce_s))
+
+
+async def _write(
+    request: web.Request,
+    writer: SseWriter,
+    runs: Sequence[tuple[AbstractContextManager[Reader], Frames]],
+    heartbeat_s: float,
+    before: bytes,
+    coalesce_s: float,
+) -> None:
+    request.clear()  # what handler and middlewares have put there
+    try:
         for place, (watching, frames) in enumerate(runs, 1):
             shows_silence = timed(frames)
-            silence_s = (
-                config.heartbeat_s if shows_silence is None else min(config.heartbeat_s, shows_silence.silence_s)
-            )
+            silence_s = heartbeat_s if shows_silence is None else min(heartbeat_s, shows_silence.silence_s)
             with (
                 watching as reader,
                 Heartbeat(silence_s, reader.wake) as heartbeat,
@@ -84,7 +104,6 @@ async def stream_runs(
     except Exception as exc:
         log_bug("stream_failed", exc)  # the headers were sent: no error can be answered
         hang_up(request)
-    return response
 
 
 def hang_up(request: web.Request) -> None:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from aiohttp import StreamReader, web
 
 from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.request_wait import RequestWaits
 from aiostream_server.web.state import Handler, state_of
 
@@ -33,7 +34,7 @@ class Traffic:
 
     @property
     def requests(self) -> Collection[web.Request]:
-        """Those that are being answered."""
+        """The requests that are being answered."""
         return self._requests.values()
 
     @property
@@ -41,16 +42,9 @@ class Traffic:
         """How many requests are under way with an incomplete body."""
         return len(self._bodies)
 
-    def begun(self, request: web.Request) -> None:
-        """A request arrived; `ended` has to follow."""
-        self._requests[id(request)] = request
-        self._quiet.clear()
-
-    def ended(self, request: web.Request) -> None:
-        """A request was answered completely."""
-        del self._requests[id(request)]
-        if not self._requests:
-            self._quiet.set()
+    def counting(self, request: web.Request) -> "_Counted":
+        """A context around answering a request."""
+        return _Counted(request, self._requests, self._quiet)
 
     async def until_quiet(self) -> None:
         """Wait until no request is being answered."""
@@ -81,6 +75,24 @@ class Traffic:
                 body.reschedule(min(latest, body.when() or latest))
 
 
+class _Counted:
+    __slots__ = ("_quiet", "_request", "_requests")
+
+    def __init__(self, request: web.Request, requests: dict[int, web.Request], quiet: asyncio.Event) -> None:
+        self._request = request
+        self._requests = requests
+        self._quiet = quiet
+
+    def __enter__(self) -> None:
+        self._requests[id(self._request)] = self._request
+        self._quiet.clear()
+
+    def __exit__(self, *_: object) -> None:
+        del self._requests[id(self._request)]
+        if not self._requests:
+            self._quiet.set()
+
+
 TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 
 
@@ -89,11 +101,8 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
     traffic.waits.measure(request)
-    traffic.begun(request)
-    try:
-        return await handler(request)
-    finally:
-        traffic.ended(request)
+    with UntilWritten(traffic.counting(request)) as until:
+        return until.written(await handler(request))
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:

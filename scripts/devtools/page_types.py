@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiostream_server.events import EVENTS
 from aiostream_server.protocols.json_schema import answer_schemas
-from aiostream_server.protocols.runs.schemas import component, event_schemas
+from aiostream_server.protocols.runs.openapi import component, event_schemas
 from aiostream_server.protocols.runs.teams import TeamObject
 from aiostream_server.protocols.runs.whole import RunObject
 

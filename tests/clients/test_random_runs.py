@@ -3,12 +3,12 @@
 import json
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from aiostream_server.events import Entry, Error
 from aiostream_server.protocols.ag_ui.request import ThreadOptions
@@ -65,7 +65,7 @@ def test_ag_uis_client_and_models_read_every_run(told: Sequence[Sequence[Entry]]
     """Each alone, and several as a thread that is replayed."""
     streams = []
     for number, entries in enumerate(told):
-        shown = ThreadFrames(replace(CARD, id=f"run-{number}"), ThreadOptions("talk", "mine"))
+        shown = ThreadFrames(structs.replace(CARD, id=f"run-{number}"), ThreadOptions("talk", "mine"))
         streams.append((shown.opening(at_end=False) + shown.encode(entries)).decode("ascii"))
     threads = [streams[first : first + IN_A_THREAD] for first in range(0, RUNS, IN_A_THREAD)]
     by_client = judged("ag-ui", "verify_ag_ui.mjs", [*streams, *map("".join, threads)])

@@ -11,7 +11,7 @@ from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.present.parts import Closed, Opened, Parts
 from aiostream_server.present.status import StatusLine
-from aiostream_server.protocols.runs.schemas import event_schemas
+from aiostream_server.protocols.runs.openapi import event_schemas
 
 KIND: SpeechKind = "plan"  # type: ignore[assignment]
 Plan = SPEECHES[KIND]

@@ -7,6 +7,8 @@ were told when it ends.
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +20,7 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks.bench.script import Script
+from tests.kit.forkserver import ForkedProcess, fork
 from tests.kit.serving import chat_body
 
 HEALTH: Final = "/healthz"
@@ -46,10 +49,9 @@ class Load:
 
 
 @asynccontextmanager
-async def process(role: str, argument: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.kit.overload", role, argument), stdout=asyncio.subprocess.PIPE
-    )
+async def process(role: str, argument: str) -> AsyncIterator[ForkedProcess]:
+    command, pipe, nowhere = ("-m", "tests.kit.overload", role, argument), subprocess.PIPE, subprocess.DEVNULL
+    started = await fork(command, os.environ, stdout=pipe, stderr=nowhere)
     try:
         yield started
     finally:
@@ -70,7 +72,7 @@ async def bare_server(provider_port: int, max_streams: int) -> AsyncIterator[str
 async def loading(load: Load) -> AsyncIterator[asyncio.Task[dict[str, int]]]:
     """The task's result is how many answers had each status, once the load is over."""
 
-    async def result(started: asyncio.subprocess.Process) -> dict[str, int]:
+    async def result(started: ForkedProcess) -> dict[str, int]:
         line = await cast("asyncio.StreamReader", started.stdout).readline()
         return cast("dict[str, int]", json.loads(line))
 

@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.kit.needs import REDIS_PROGRAMS, needs, require
 from tests.kit.process import free_port
-from tests.kit.tls import Files
+
+if TYPE_CHECKING:  # what it imports takes a second
+    from tests.kit.tls import Files
 
 _START_S: Final = 30.0
 
@@ -35,7 +37,7 @@ class RedisServer:
 
     folder: Path
     kind: str = "redis"
-    tls: Files | None = None
+    tls: "Files | None" = None
     tls_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
     password: str = ""
@@ -104,17 +106,10 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
-    def save_and_stop(self) -> None:
-        """A clean stop, after which `start` finds everything again."""
-        self.command("shutdown", "save")
-        assert self._process is not None
-        self._process.wait()
-        self._process = None
-
 
 @contextmanager
 def running_redis(
-    *options: str, password: str = "", kind: str = "redis", tls: Files | None = None
+    *options: str, password: str = "", kind: str = "redis", tls: "Files | None" = None
 ) -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="redis-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         server = RedisServer(Path(folder), kind, tls, password=password, options=options)
@@ -150,24 +145,28 @@ def running_pair() -> Iterator[tuple[RedisServer, RedisServer, list[RedisServer]
         yield primary, replica, sentinels
 
 
+def _follow(replica: RedisServer, primary: RedisServer) -> None:
+    name = primary.command("cluster", "myid")
+    _until(lambda: replica.command("cluster", "replicate", name) == "OK", "a node that the replica knows")
+    _until(lambda: "link_status:up" in replica.command("info", "replication"), "the replica to be in step")
+
+
 @contextmanager
-def running_redis_cluster() -> Iterator[list[RedisServer]]:
-    """Three primaries without replicas, each with a third of the slots."""
+def running_redis_cluster(*, replicas: bool = False, timeout_ms: int = 5000) -> Iterator[list[RedisServer]]:
+    """Three primaries, each with a third of the slots; with `replicas` behind them one of each, in the same order."""
     with ExitStack() as stack:
-        buses = [free_port() for _ in range(3)]
-        nodes = [
-            stack.enter_context(
-                running_redis("cluster-enabled yes", f"cluster-port {bus}", "cluster-node-timeout 5000")
-            )
-            for bus in buses
-        ]
-        for number, node in enumerate(nodes):
+        buses = [free_port() for _ in range(6 if replicas else 3)]
+        options = ("cluster-enabled yes", f"cluster-node-timeout {timeout_ms}", "cluster-replica-validity-factor 0")
+        nodes = [stack.enter_context(running_redis(*options, f"cluster-port {bus}")) for bus in buses]
+        for number, node in enumerate(nodes[:3]):
             first, last = number * 5461, 16383 if number == 2 else number * 5461 + 5460
             node.command("cluster", "addslotsrange", str(first), str(last))
-            if number:
-                node.command("cluster", "meet", "127.0.0.1", str(nodes[0].port), str(buses[0]))
+        for node in nodes[1:]:
+            node.command("cluster", "meet", "127.0.0.1", str(nodes[0].port), str(buses[0]))
         for node in nodes:
             _until(lambda node=node: "cluster_state:ok" in node.command("cluster", "info"), "a whole cluster")  # type: ignore[misc]
+        for primary, replica in zip(nodes, nodes[3:], strict=False):
+            _follow(replica, primary)
         yield nodes
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from autogen_core import CancellationToken, FunctionCall, Image
@@ -446,6 +446,26 @@ async def test_cancelling_closes_the_connection(
         with pytest.raises(asyncio.CancelledError):
             await caller
         await assert_gone(provider)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_token_cancels_the_call_and_not_its_caller(stream: bool) -> None:
+    """Though the call has no task of its own: a team that catches the cancellation goes on."""
+    async with scripted_client() as (provider, client):
+        provider.script(ScriptedAnswer("a", Stall()))
+        token = CancellationToken()
+
+        async def call() -> int:
+            with pytest.raises(asyncio.CancelledError):
+                await consume(client, token, stream)
+            await asyncio.sleep(0)
+            return cast("asyncio.Task[int]", asyncio.current_task()).cancelling()
+
+        with sink_in_context(RecordingSink()):
+            caller = asyncio.create_task(call())
+        await (await provider.request()).sent(1)
+        token.cancel()
+        assert await caller == 0
 
 
 async def test_cancelled_while_the_run_is_behind() -> None:

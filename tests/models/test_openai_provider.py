@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -14,14 +13,16 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from autogen_core import Image
 from autogen_core.models import RequestUsage, UserMessage
+from msgspec import structs
 from PIL import Image as PillowImage
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed, ModelTimeout
+from aiostream_server.models.openai.connections import open_session
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.provider import OpenAIProvider, open_session
+from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.openai.push_reader import BytesReader, PullReader, PushReader
 from aiostream_server.models.openai.retry import RetryPolicy
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
@@ -380,7 +381,7 @@ async def test_call_may_have_a_deadline_of_its_own(scripted: ScriptedProvider) -
     """As the `openai` package's option `timeout`, which is not sent."""
     scripted.script(ScriptedAnswer("a", Stall()))
     with pytest.raises(ModelTimeout, match="did not end its answer"):
-        await read(config_of(scripted), replace(REQUEST, options={"timeout": 0.2}))
+        await read(config_of(scripted), structs.replace(REQUEST, options={"timeout": 0.2}))
     assert "timeout" not in scripted.exchanges[0].body
 
 
@@ -401,7 +402,11 @@ PICTURE = UserMessage(content=[Image(PillowImage.new("RGB", (2, 2), "red"))], so
 @pytest.mark.parametrize(
     ("settings", "request_", "message"),
     [
-        ({"model_info": {"function_calling": False}}, replace(REQUEST, tools=[{"name": "f"}]), "function calling"),
+        (
+            {"model_info": {"function_calling": False}},
+            ModelRequest(REQUEST.messages, [{"name": "f"}]),
+            "function calling",
+        ),
         ({"model_info": {"vision": False}}, ModelRequest([PICTURE]), "images"),
         ({"model": "o3-mini"}, ModelRequest([PICTURE]), "images"),
     ],

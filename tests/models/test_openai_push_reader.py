@@ -105,6 +105,32 @@ def test_no_task_wakes_for_what_arrives(run: Run) -> None:
     run(main())
 
 
+def test_reading_what_came_at_once_resumes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiohttp resumes its protocol for each chunk that is read, though it was not paused."""
+    resumed: list[ResponseHandler] = []
+    resume = ResponseHandler.resume_reading
+
+    def counted(self: ResponseHandler, resume_parser: bool = True) -> None:
+        resumed.append(self)
+        resume(self, resume_parser)
+
+    monkeypatch.setattr(ResponseHandler, "resume_reading", counted)
+
+    async def at_once(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"1\r\nx\r\n" * 200 + b"0\r\n\r\n")
+
+    async def main() -> None:
+        async with served(Service(at_once)) as url, aiohttp.ClientSession() as session:
+            response, taken = await session.post(url), Taken()
+            resumed.clear()
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as source:
+                await source.give(taken)
+        assert b"".join(taken.pieces) == b"x" * 200
+
+    run(main())
+    assert len(resumed) <= 2
+
+
 @pytest.mark.parametrize("head", [CHUNKED, UNTIL_CLOSED], ids=["chunked", "until closed"])
 def test_nothing_is_lost_where_it_stops_and_goes_on(run: Run, head: bytes, reader: type[BytesReader]) -> None:
     async def main() -> None:

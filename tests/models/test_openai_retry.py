@@ -7,7 +7,6 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Final
@@ -17,6 +16,7 @@ import pytest
 from autogen_core.models import UserMessage
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from multidict import CIMultiDict
 
 from aiostream_server.config.model import OpenAIModelConfig
@@ -38,7 +38,7 @@ async def read(
 ) -> list[Delta]:
     provider = OpenAIProvider(config, retry=retry)
     try:
-        return [delta async for batch in provider.stream(replace(REQUEST, retried=retried)) for delta in batch]
+        return [delta async for batch in provider.stream(structs.replace(REQUEST, retried=retried)) for delta in batch]
     finally:
         await provider.close()
 

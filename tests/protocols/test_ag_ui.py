@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.events import Answer, Entry, InputRequested, Restarted, RunFinished, Token, TokenCount
@@ -300,9 +300,9 @@ def test_remembered_turns_are_messages() -> None:
 
 def test_the_clients_names_are_kept_with_the_run_and_the_same_input_is_the_same_run() -> None:
     first, again, other = (read_input(raw(message("user", said)), "m") for said in ("q", "q", "r"))
-    assert options_of(replace(CARD, protocol=AG_UI.name, kept=first.kept)) == first.options
+    assert options_of(structs.replace(CARD, protocol=AG_UI.name, kept=first.kept)) == first.options
     assert (first.options.thread_id, first.options.run_id) == ("t", "r")
-    elsewhere = options_of(replace(CARD, protocol="chat", kept=b"{}", question="what?"))
+    elsewhere = options_of(structs.replace(CARD, protocol="chat", kept=b"{}", question="what?"))
     assert elsewhere.messages == ({"id": "run-1-question", "role": "user", "content": "what?"},)
     assert first.idempotency_key == again.idempotency_key != other.idempotency_key
     assert first.on_disconnect is None

@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.events import Action, Answer, Entry, Restarted, RunFinished, Token, TokenCount
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.protocols.ai_sdk import AI_SDK, options_of
-from aiostream_server.protocols.ai_sdk.files import files_in
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions, read_request
-from aiostream_server.protocols.ai_sdk.stream import UIMessageFrames
+from aiostream_server.protocols.ai_sdk.stream import UIMessageFrames, files_in
 from tests.protocols.telling import CARD, told_runs
 
 OPTIONS = UIMessageOptions()
@@ -171,8 +170,8 @@ def test_what_a_resumed_stream_needs_is_kept_with_the_run() -> None:
         ).encode(),
         "m",
     )
-    assert options_of(replace(CARD, protocol=AI_SDK.name, kept=read.kept)) == read.options
-    assert options_of(replace(CARD, protocol="chat", kept=b"{}")) == UIMessageOptions()
+    assert options_of(structs.replace(CARD, protocol=AI_SDK.name, kept=read.kept)) == read.options
+    assert options_of(structs.replace(CARD, protocol="chat", kept=b"{}")) == UIMessageOptions()
     assert read_request(json.dumps({"messages": [message("user", "q")]}).encode(), "m").kept == b""
 
 

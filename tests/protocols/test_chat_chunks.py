@@ -11,8 +11,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from aiostream_server.errors import ServerError, ShuttingDown, ToolFailed, UnknownModel
 from aiostream_server.events import Answer, Entry, Error, Event, FinishReason, RunFinished, Thinking, TokenCount
 from aiostream_server.present import new_presenter
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.errors import error_frame, refusal
-from aiostream_server.protocols.chat.stream import ChunkEncoder
 from aiostream_server.protocols.chat.whole import CompletionCollector, completion_id, wire_finish_reason
 from aiostream_server.runs.card import RunCard
 

@@ -23,8 +23,9 @@ from aiostream_server.events import (
     Usage,
 )
 from aiostream_server.present import Page, new_presenter
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.open_webui import PageFrames
-from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.stream import ChatFrames
 from tests.present.telling import Told, runs
 from tests.present.test_transcript import DATA_RUN
 

@@ -9,8 +9,9 @@ from openai.types.chat.chat_completion_message_function_tool_call import ChatCom
 
 from aiostream_server.events import Entry, Event, Message, RunFinished, Token, TokenCount, ToolRequested
 from aiostream_server.present import Page, new_presenter
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.open_webui import PageFrames
-from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.stream import ChatFrames
 from aiostream_server.protocols.chat.tool_calls import Calls
 from aiostream_server.protocols.chat.whole import CompletionCollector
 from aiostream_server.runs.card import RunCard

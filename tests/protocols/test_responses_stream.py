@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from openai import omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import ResponseStreamEvent
@@ -49,7 +49,7 @@ VIEWS = st.sampled_from([TRANSCRIPT, DisplayOptions("answer"), DisplayOptions("r
 
 def card(**fields: Any) -> RunCard:
     kept = RESPONSES.question(json.dumps({**BODY, **fields}).encode(), None).kept
-    return replace(CARD, kept=kept)
+    return structs.replace(CARD, kept=kept)
 
 
 def entries_of(events: Iterable[Event]) -> list[Entry]:

@@ -26,8 +26,8 @@ from aiostream_server.events import (
 from aiostream_server.events.codec import encode_entry
 from aiostream_server.intake.body import first_problem
 from aiostream_server.intake.json_text import decode
+from aiostream_server.protocols.runs.openapi import component, event_schemas
 from aiostream_server.protocols.runs.request import RunBody
-from aiostream_server.protocols.runs.schemas import component, event_schemas
 from aiostream_server.protocols.runs.whole import RunCollector, runs_body
 from aiostream_server.runs.card import RunCard
 

@@ -205,7 +205,6 @@ def _by_local_name(program: Program) -> dict[str, str]:
     return {"lb_try_duration 2s": "lb_try_duration 2s\n\t\theader_up Host 127.0.0.1:8000\n\t\t"}
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("heartbeat_s", "survives"), [(0.3, True), (60.0, False)], ids=["with", "without"])
 async def test_heartbeats_keep_a_silent_stream_alive(
     tmp_path: Path, files: Files, program: Program, heartbeat_s: float, survives: bool

@@ -14,8 +14,8 @@ from aiostream_server.log.redis.reserved import ReservedLog
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
+from aiostream_server.runs.archive import Archive
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.registry import Registry, RunBackend
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import EarlierAttempts, Run

@@ -21,7 +21,7 @@ from aiostream_server.events.fixed_notices import NOT_KEPT_YET, NOT_RECALLED
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import ImagePart, Question, Turn
-from aiostream_server.runs.conversation_memory import Archive
+from aiostream_server.runs.archive import Archive
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.run import Run
 from aiostream_server.store.conversations import Address, Conversations, open_conversations

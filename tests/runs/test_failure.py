@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from aiostream_server.errors import InvalidRequest, ModelTimeout, ShuttingDown
 from aiostream_server.events import Error
 from aiostream_server.runs.failure import describe_failure
+from tests.kit.cpu import takes_less_than
 
 _NO_LEDGER = "the model did not answer the orchestrator of Magentic-One with the JSON that it was asked for"
 
@@ -115,3 +116,11 @@ def test_any_text_is_one_line_of_bounded_length(text: str) -> None:
         assert message
         assert len(message.splitlines()) == 1
         assert len(message) <= 520
+
+
+@pytest.mark.parametrize("text", ["x" * 20_000_000, "/srv/x\n" * 3_000_000, "1 validation error for X\n" * 800_000])
+def test_an_error_of_megabytes_does_not_hold_up_the_event_loop(text: str) -> None:
+    """Masking all of it took 20 s, in which no stream went on."""
+    with takes_less_than(0.5):
+        told = describe_failure(ValueError(text)).message
+    assert len(told) < 600

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 
 from aiostream_server.errors import Conflict, NotFound, RunGone, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished, Waiting
@@ -167,7 +167,7 @@ async def test_a_run_that_cannot_be_put_into_the_directory_gives_back_its_slot_a
     """A directory that several processes share may be out of reach."""
     runs = runs_of(lambda: Saying("x"), max_runs=1, concurrent_turns="reject")
     talk = Conversation("talk", resends=True)
-    request = replace(runs.request(), conversation=talk)
+    request = structs.replace(runs.request(), conversation=talk)
 
     async def unreachable(_: object) -> None:
         raise ConnectionError
@@ -186,7 +186,7 @@ async def test_a_run_that_starts_in_the_queue_ends_with_the_server() -> None:
     runs = runs_of(Stuck, max_runs=1, queue_size=2, queue_timeout_s=60)
     first = await runs.start()
     queued, stopped = [
-        await runs.registry.start(replace(runs.request(), tells_waiting=True), runs.resources) for _ in range(2)
+        await runs.registry.start(structs.replace(runs.request(), tells_waiting=True), runs.resources) for _ in range(2)
     ]
     stopped.end("cancelled")
     await asyncio.wait_for(stopped.wait(), DEADLINE_S)

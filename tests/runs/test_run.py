@@ -133,7 +133,7 @@ async def test_a_routed_run() -> None:
     ("make", "message"),
     [
         (lambda: Saying("x", then=LookupError), "the team failed: LookupError"),
-        (lambda: Saying("x", then=asyncio.CancelledError), "the team cancelled itself before it was done"),
+        (lambda: Saying("x", then=asyncio.CancelledError), "the team was cancelled from inside"),
         (
             lambda: 7,
             f"the team failed: TypeError: {_NO_TEAM}",

@@ -32,7 +32,7 @@ from pydantic import BaseModel
 from aiostream_server.events import Action, Answer, Event, Message, Thinking, Token, ToolResult, Validation
 from aiostream_server.runs.closing_events import tell_answer
 from aiostream_server.runs.team_ending import TeamEnding
-from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
+from aiostream_server.teams.autogen_private.team_facts import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 from tests.runs.listening import listening
 

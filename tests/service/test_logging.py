@@ -79,6 +79,25 @@ print("went on")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
+@pytest.mark.parametrize("log_format", ["json", "text"])
+async def test_an_exception_that_would_end_the_process_when_it_is_read_is_logged(log_format: str) -> None:
+    """Inside of uvloop, whose callbacks are C, that ended the server."""
+    script = """
+class Unreadable(Exception):
+    def __str__(self):
+        raise SystemExit(9)
+for log in (ours.error, logging.getLogger("asyncio").error):
+    try:
+        raise Unreadable
+    except Unreadable as exc:
+        log("it_failed", exc_info=exc)
+print("went on")
+"""
+    said = "\n".join(await _run(script, log_format))
+    assert said.count("it_failed") == 2
+    assert said.count("Unreadable") >= 2
+
+
 async def test_a_line_that_cannot_be_written_is_only_lost() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:

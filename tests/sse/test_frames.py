@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present.blocks import tool_block
-from aiostream_server.protocols.chat.stream import ChunkEncoder
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.log_writer import MAX_PIECE_UNITS
 from aiostream_server.runs.recorder import Recorder

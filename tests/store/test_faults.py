@@ -30,6 +30,7 @@ from aiostream_server.store.conversations import Conversations, TeamMemory, open
 from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet, find_url
 from aiostream_server.store.turn_reader import TurnReader
 from aiostream_server.store.turn_writer import TurnWriter
+from tests.kit.ended_sessions import EndedSessions
 from tests.kit.forkserver import fork
 from tests.kit.waiting import DEADLINE_S
 from tests.store.talking import TALK, said, say, turns_of
@@ -363,6 +364,31 @@ async def test_a_database_that_is_away_gets_every_turn_once_when_it_is_back(post
                 cable.is_pulled = False
                 await store.settle()
                 assert turns_of(await other.latest(TALK)) == ["before", "committed", "other", "away"]
+
+
+async def test_a_session_that_ends_behind_any_answer_loses_no_turn(postgres_url: str, tmp_path: Path) -> None:
+    """The server's last words may come together with an answer: the driver has an error of its own for that."""
+    url = make_url(postgres_url)
+    sessions = EndedSessions(url.port or 5432)
+    said_turns: list[str] = []
+    async with sessions.served() as port:
+        through = url.set(host="127.0.0.1", port=port, query={**url.query, "sslmode": "disable"})
+        config = ConversationsConfig(url=through.render_as_string(hide_password=False))
+        async with open_conversations(config, tmp_path) as store:
+            await store.delete(key_id=TALK.key_id)
+            for after in count(1):
+                seen = await store.latest(TALK)
+                sessions.after = after
+                said_turns.append(f"turn {after}")
+                with suppress(NotWrittenYet):
+                    await say(store, said_turns[-1], seen)
+                if sessions.after is not None:  # everything was said before
+                    break
+                await store.settle()
+            sessions.after = None
+            async with open_conversations(ConversationsConfig(url=postgres_url), tmp_path) as other:
+                assert turns_of(await other.latest(TALK)) == said_turns
+    assert len(said_turns) > 10
 
 
 async def test_a_closed_store_says_so(migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

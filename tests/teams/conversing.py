@@ -21,7 +21,7 @@ from autogen_core import CancellationToken
 from aiostream_server.config.model import DatabaseConfig, DemoModelConfig, OpenAIModelConfig, TeamConfig
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
-from aiostream_server.teams.autogen_private.structure import participant_names
+from aiostream_server.teams.autogen_private.team_facts import participant_names
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.resume import reply_to
 from aiostream_server.tools.sql.database import Database

@@ -13,7 +13,9 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from aiostream_server.config.model import Config, DemoModelConfig, OpenAIModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.teams.autogen_private.structure import agent_names, background_tasks, model_contexts
+from aiostream_server.teams.autogen_private.running_team import background_tasks
+from aiostream_server.teams.autogen_private.structure import model_contexts
+from aiostream_server.teams.autogen_private.team_facts import agent_names
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from tests.kit.serving import ask, config_for, serving
 

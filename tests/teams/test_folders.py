@@ -20,7 +20,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.models.registry import open_models
 from aiostream_server.service.composition import GENERATIONS
-from aiostream_server.teams.autogen_private.structure import agent_names
+from aiostream_server.teams.autogen_private.team_facts import agent_names
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.folders import FolderTeam, load_folder
 from aiostream_server.teams.served import served_teams
@@ -361,6 +361,7 @@ def d(context): ...
         assert told == [f"{where} {words}" for where, words in expected]
 
 
+@pytest.mark.usefixtures("earlier_tests_are_frozen")
 class TestLoadingAgain:
     MODEL = """
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from aiostream_server.config.model import OpenAIModelConfig, TeamConfig
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.autogen_private import function_tools
-from aiostream_server.teams.autogen_private.function_tools import share_function_tools
+from aiostream_server.teams.autogen_private.function_tools import share_function_tools, shared_tool
 from aiostream_server.teams.context import TeamContext
 
 share_function_tools()
@@ -241,3 +241,13 @@ async def test_a_context_makes_tools_of_functions() -> None:
         named = context.tool(look, name="see", description="Sees it")
         assert (named.name, named.description) == ("see", "Sees it")
         assert await tool.run_json({"place": {"name": "Here"}}, CancellationToken()) == "Here m 1"
+        assert context.tool(look) is tool
+
+
+async def test_the_tool_of_a_function_that_a_factory_makes_is_not_kept() -> None:
+    def made(number: int) -> Callable[[], int]:
+        return lambda: number
+
+    first, second = made(1), made(2)
+    assert shared_tool(first, "count", "") is not shared_tool(first, "count", "")
+    assert await shared_tool(second, "count", "").run_json({}, CancellationToken()) == 2

@@ -19,7 +19,8 @@ from autogen_core.models import ModelInfo
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
-from aiostream_server.teams.autogen_private.structure import group_thread, participant_names, people_in
+from aiostream_server.teams.autogen_private.running_team import group_thread
+from aiostream_server.teams.autogen_private.team_facts import participant_names, people_in
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.resume import reply_to
 from tests.kit import sample_teams
@@ -28,12 +29,6 @@ from tests.kit.waiting import DEADLINE_S, wait_for
 from tests.teams.conversing import Talk, data_team
 
 Make = Callable[[TeamContext], Any]
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 @pytest.fixture

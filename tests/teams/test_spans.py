@@ -29,7 +29,8 @@ def test_a_span_is_autogens_own_once_a_provider_is_set(owner: str, monkeypatch: 
     class Provider:
         """A provider that a program has set."""
 
-    monkeypatch.setattr(spans._otel, "get_tracer_provider", Provider)
+    assert isinstance(sys.modules[owner].trace_invoke_agent_span(agent_name="A"), nullcontext)
+    monkeypatch.setattr(spans._otel, "_TRACER_PROVIDER", Provider())
     assert not isinstance(sys.modules[owner].trace_invoke_agent_span(agent_name="A"), nullcontext)
 
 

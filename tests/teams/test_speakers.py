@@ -13,7 +13,7 @@ from autogen_agentchat.tools import AgentTool
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers
-from aiostream_server.teams.autogen_private.structure import agent_names, answerers
+from aiostream_server.teams.autogen_private.team_facts import agent_names, answerers
 from tests.examples.telling import OTHERS, Story
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, config_for, serving

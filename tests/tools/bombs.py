@@ -39,7 +39,7 @@ def bombs(dialect: DialectName) -> Iterator[tuple[str, str]]:
             _doubling(size, "SELECT 1 AS x", "SELECT (SELECT max(x) FROM {0}) + (SELECT min(x) FROM {0}) AS x"),
         )
         yield "number doubling", _doubling(size, "SELECT 9999999999 AS x", "SELECT x * x AS x FROM {0}")
-    for width in range(2, 7):
+    for width in (2, 6):  # those between end as the last does, and most take all of their time
         tables = ", ".join(f"order_items i{number}" for number in range(width))
         yield "cross join", f"SELECT COUNT(*) FROM {tables} WHERE i0.amount > i1.amount"
         yield "gathered text", f"SELECT {glue.format('c.name')} FROM customers c, {tables}"

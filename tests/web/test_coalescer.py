@@ -18,15 +18,16 @@ from aiostream_server.events import Answer, Event, Message, RunFinished, RunStar
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.observe.observer import NO_OBSERVER
 from aiostream_server.present import Page, new_presenter
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.open_webui import PageFrames
-from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.stream import ChatFrames
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import OBSERVER
 from aiostream_server.web.stream import stream_run
 from tests.kit.bare_server import bare_stream
 
-pytestmark = pytest.mark.alone
-
-COALESCE_S = 0.05
+COALESCE_S = 0.2
+LATE_S = 0.1  # what a busy machine may add, beside what a bare server is late by
 END = RunFinished("stop", TokenCount(), 0.1)
 
 
@@ -50,8 +51,8 @@ async def viewed(
             new_presenter("answer", Page()), ChunkEncoder("i", 1, "m"), include_usage=False, page=PageFrames()
         )
         config = ServerConfig(heartbeat_s=heartbeat_s)
-        with log.reader() as reader:
-            return await stream_run(request, {}, reader, frames, config, coalesce_s=coalesce_s)
+        with UntilWritten(log.reader()) as until:
+            return until.written(await stream_run(request, {}, until.entered, frames, config, coalesce_s=coalesce_s))
 
     app = web.Application()
     app[OBSERVER] = NO_OBSERVER
@@ -83,14 +84,14 @@ def tokens(arrived: list[Arrived]) -> list[Arrived]:
     return [each for each in arrived if each.text != ":"]
 
 
-async def test_tokens_of_5_ms_come_ten_at_a_time_and_none_late() -> None:
+async def test_quick_tokens_come_together_and_none_late() -> None:
     left: list[float] = []
 
     async def say(log: MemoryLog) -> None:
         for number in range(100):
             left.append(time.monotonic())
             log.append(Token("A", f"w{number} ", "final"))
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
         log.append(END)
 
     async with bare_stream() as bare, viewed(say) as arrived:
@@ -98,9 +99,9 @@ async def test_tokens_of_5_ms_come_ten_at_a_time_and_none_late() -> None:
         assert "".join(each.text for each in tokens(arrived)) == "".join(f"w{number} " for number in range(100))
         assert len(tokens(arrived)) <= (left[-1] - left[0]) / COALESCE_S + 3 < 100
         late = sorted(there - went for went, there in zip(left, times, strict=True))
-        assert late[-1] < COALESCE_S + 0.03 + 5 * bare.worst_s
+        assert late[-1] < COALESCE_S + LATE_S + 5 * bare.worst_s
         gaps = [later.at - earlier.at for earlier, later in pairwise(tokens(arrived)[:-1])]
-        assert min(gaps) > COALESCE_S - 0.02 - 5 * bare.worst_s
+        assert min(gaps) > COALESCE_S - LATE_S - 5 * bare.worst_s
 
 
 @pytest.mark.parametrize(("chars", "interval_s"), [(18_000, 0.25), (36_000, 0.47)])
@@ -114,25 +115,25 @@ async def test_the_interval_grows_with_the_answer(chars: int, interval_s: float)
             log.append(Token("A", f"w{number} ", "final"))
         log.append(END)
 
-    async with bare_stream() as bare, viewed(say) as arrived:
+    async with bare_stream() as bare, viewed(say, coalesce_s=0.05) as arrived:
         later = tokens(arrived)[-4:-1]  # the end releases what waits
-        assert min(after.at - before.at for before, after in pairwise(later)) > interval_s - 0.02 - 5 * bare.worst_s
+        assert min(after.at - before.at for before, after in pairwise(later)) > 0.7 * interval_s - 5 * bare.worst_s
 
 
 async def test_a_lone_token_is_not_held() -> None:
     left: list[float] = []
 
     async def say(log: MemoryLog) -> None:
-        for _ in range(4):
-            await asyncio.sleep(0.15)
+        for _ in range(3):
+            await asyncio.sleep(1.5 * COALESCE_S)
             left.append(time.monotonic())
             log.append(Token("A", "w ", "final"))
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(1.5 * COALESCE_S)
         log.append(END)
 
     async with bare_stream() as bare, viewed(say) as arrived:
         late = [there.at - went for went, there in zip(left, tokens(arrived), strict=True)]
-        assert max(late) < 0.03 + 5 * bare.worst_s
+        assert max(late) < LATE_S + 5 * bare.worst_s
 
 
 async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
@@ -183,4 +184,5 @@ async def test_silence_is_still_broken_by_comments() -> None:
         log.append(END)
 
     async with viewed(say, heartbeat_s=0.1) as arrived:
-        assert 3 <= sum(each.text == ":" for each in arrived) <= 10
+        silent_s = arrived[-1].at - arrived[0].at
+        assert 3 <= sum(each.text == ":" for each in arrived) <= silent_s / 0.1 + 1

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, Token, TokenCount
 from aiostream_server.present.shown import Channel, Shown
 from aiostream_server.protocols import dialect
-from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
+from aiostream_server.protocols.chat.stream import ChatFrames
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import asking, chat_body, config_for, sample_team, serving, until_idle
 

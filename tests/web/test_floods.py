@@ -13,7 +13,7 @@ from tests.kit.flood import FLOODS, flood_process
 from tests.kit.process import serving_process
 from tests.kit.serving import chat_body
 
-_FLOOD_S = 0.6
+_FLOOD_S = 0.4
 _MOST_TRIES = 8
 _ENDED = {
     "newlines": "64 MiB without a word",
@@ -69,25 +69,29 @@ def config(provider: str) -> str:
     return "\n".join(["[server]\nport = 0", *tables])
 
 
-async def p99_of_both(session: aiohttp.ClientSession, provider: str, reader: str, server: str, kind: str) -> Figures:
-    """Of the bare server and of ours, one after the other, while each reads the same flood."""
-    flood = {"url": provider, "model": kind, "seconds": _FLOOD_S}
-    bare = asyncio.create_task(session.post(f"{reader}/read", json=flood))
-    bare_s = p99(await healthz_s(session, reader, bare))
-    (await bare).close()
+async def bare_p99(session: aiohttp.ClientSession, provider: str, reader: str) -> float:
+    """Of the bare server while it reads a flood: which one makes no difference, it looks at none."""
+    flood = {"url": provider, "model": "text", "seconds": _FLOOD_S}
+    reading = asyncio.create_task(session.post(f"{reader}/read", json=flood))
+    taken = await healthz_s(session, reader, reading)
+    (await reading).close()
+    return p99(taken)
+
+
+async def our_p99(session: aiohttp.ClientSession, server: str, kind: str) -> float:
     answer = asyncio.create_task(ask(session, server, kind))
-    ours_s = p99(await healthz_s(session, server, answer))
+    taken = await healthz_s(session, server, answer)
     if kind in _ENDED:
         assert _ENDED[kind] in await answer
     answer.cancel()
     with suppress(asyncio.CancelledError):
         await answer
-    return Figures(bare_s, ours_s)
+    return p99(taken)
 
 
 @pytest.mark.alone
 async def test_healthz_answers_while_a_provider_floods(tmp_path: Path) -> None:
-    """In 99 of 100 cases within 50 ms and twice the time of a bare server that reads the same flood and drops it.
+    """In 99 of 100 cases within 50 ms and twice the time of a bare server that reads such a flood and drops it.
 
     Both are measured again where other programs took the processor from one of them.
     """
@@ -97,9 +101,11 @@ async def test_healthz_answers_while_a_provider_floods(tmp_path: Path) -> None:
         serving_process(config(provider), tmp_path) as server,
         aiohttp.ClientSession() as session,
     ):
+        bare_s = await bare_p99(session, provider, reader)
         for kind in FLOODS:
-            measured: list[Figures] = []
-            while not measured or (not measured[-1].is_fair and len(measured) < _MOST_TRIES):
-                measured.append(await p99_of_both(session, provider, reader, server.url, kind))
+            measured = [Figures(bare_s, await our_p99(session, server.url, kind))]
+            while not measured[-1].is_fair and len(measured) < _MOST_TRIES:
+                bare_s = await bare_p99(session, provider, reader)
+                measured.append(Figures(bare_s, await our_p99(session, server.url, kind)))
             print(kind, measured)
             assert measured[-1].is_fair, (kind, measured)

@@ -211,14 +211,13 @@ class Figures(NamedTuple):
 _NOISE_S = (
     0.05  # of a machine on which nothing else runs; a process that has a third of a core waits three times as long
 )
-_MEASURE_S = 1.5
+_MEASURE_S = 1.0
 _MOST_TRIES = 6
 _STREAMS = 20
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_refusals_and_health_checks_are_as_fast_as_a_bare_servers(tmp_path: Path, loop: str) -> None:
+async def test_refusals_and_health_checks_are_as_fast_as_a_bare_servers(tmp_path: Path) -> None:
     """At the load that the server takes, and at three times that: within 50 ms and twice (health checks) or three times
     (refusals) of what a bare aiohttp server's health check takes, which passes on the same streams to as many clients.
 
@@ -227,15 +226,27 @@ async def test_refusals_and_health_checks_are_as_fast_as_a_bare_servers(tmp_path
     async with (
         python_module("benchmarks.bench.provider") as (_, provider_port),
         bare_server(provider_port, _STREAMS) as bare,
-        serving_process(_config(provider_port, loop, _STREAMS), tmp_path) as server,
+        _loop_server(provider_port, "uvloop", tmp_path) as on_uvloop,
+        _loop_server(provider_port, "asyncio", tmp_path) as on_asyncio,
     ):
         for clients in (_STREAMS, 3 * _STREAMS):
-            measured: list[Figures] = []
-            while not measured or (not measured[-1].are_fair and len(measured) < _MOST_TRIES):
-                bare_s, _ = await _p99_under_load(bare, clients)
-                measured.append(Figures(bare_s, *await _p99_under_load(server.url, clients)))
-            print(loop, clients, measured)
-            assert measured[-1].are_fair, (clients, measured)
+            bare_s, _ = await _p99_under_load(bare, clients)
+            for server in (on_uvloop, on_asyncio):
+                measured = [Figures(bare_s, *await _p99_under_load(server.url, clients))]
+                while not measured[-1].are_fair and len(measured) < _MOST_TRIES:
+                    bare_s, _ = await _p99_under_load(bare, clients)
+                    measured.append(Figures(bare_s, *await _p99_under_load(server.url, clients)))
+                loop = "uvloop" if server is on_uvloop else "asyncio"
+                print(loop, clients, measured)
+                assert measured[-1].are_fair, (loop, clients, measured)
+
+
+@asynccontextmanager
+async def _loop_server(provider_port: int, loop: str, folder: Path) -> AsyncIterator[ServerProcess]:
+    own = folder / loop
+    own.mkdir()
+    async with serving_process(_config(provider_port, loop, _STREAMS), own) as server:
+        yield server
 
 
 def _config(provider_port: int, loop: str, max_runs: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 
+import structlog
 from redis.exceptions import RedisError
 
 from aiostream_server.log.redis.connection import RedisConnection
@@ -17,6 +18,8 @@ from aiostream_server.log.redis.failures import is_lasting
 _AGAIN_S: Final = 0.2
 _IDLE_S: Final = 5.0
 _ANSWER_S: Final = 2.0
+
+_log = structlog.get_logger()
 
 Listener: TypeAlias = Callable[[bytes], object]
 
@@ -47,10 +50,13 @@ class Channels:
         while True:
             try:
                 await self._receive(self._redis.client.connection_pool.make_connection())
+                continue
             except (RedisError, OSError) as exc:  # Redis is away: connect again in a moment
                 if is_lasting(exc):
                     self._redis.lost(exc)
-                await asyncio.sleep(_AGAIN_S)  # nothing tells when a server can be reached again
+            except Exception:  # a bug, which must not end the receiving of all messages
+                _log.exception("redis_channels_failed")
+            await asyncio.sleep(_AGAIN_S)  # nothing tells when a server can be reached again
 
     async def _receive(self, connection: Any) -> None:  # redis-py exports no type of it
         address = self._redis.address
@@ -87,7 +93,7 @@ class Channels:
 
     async def _send(self, command: str, channel: str) -> None:
         if (connection := self._connection) is not None:  # else `_receive` subscribes to all when it connects
-            with suppress(RedisError, OSError):  # `_receive` notices it
+            with suppress(RedisError, OSError, AttributeError):  # `_receive` notices it; the last: it is just closed
                 await connection.send_command(command, self._redis.base + channel)
 
 

@@ -44,7 +44,7 @@ class UnusableRedis(RedisError):  # type: ignore[misc] # mypy does not read redi
 
 
 def reason_of(exc: Exception) -> str:
-    """In words for an operator, without an address or a password."""
+    """The reason in words for an operator, without an address or a password."""
     if isinstance(exc, UnusableRedis):
         return str(exc)
     if (failure := _tls_failure(exc)) is not None:

@@ -6,6 +6,7 @@ A thread renews the lease, so that a busy event loop does not look like a failed
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,12 +27,14 @@ _RENEWALS: Final = 8  # in the time of one lease
 class Renewal:
     """`was_known` is false if the lease was over, or if Redis has lost the last renewal, and so perhaps more.
 
-    `stops` are reasons by run. With a `problem` Redis renews leases, and cannot be used for anything else.
+    `stops` are reasons by run. With a `problem` Redis renews leases, and cannot be used for anything else. The lease
+    lasts at least to `until`, by `time.monotonic()`.
     """
 
     was_known: bool
     failed: Sequence[str]
     stops: Mapping[str, str]
+    until: float
     problem: Exception | None = None
 
 
@@ -83,8 +86,9 @@ class Lease:
         try:
             if self._connection.address is None:
                 primary.check(self._client)  # says what is wrong better than a script that fails
+            asked_at = time.monotonic()
             before, until, failed, stops = run_blocking(
-                self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000)
+                self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000), self._until
             )
         except BaseException:
             self._disconnect()
@@ -92,7 +96,8 @@ class Lease:
         was_known, self._until = before == self._until, until
         words = [each.decode() for each in stops]
         reasons = dict(zip(words[::2], words[1::2], strict=True))
-        return Renewal(was_known, [node.decode() for node in failed], reasons, self._problem() if is_new else None)
+        nodes, problem = [node.decode() for node in failed], self._problem() if is_new else None
+        return Renewal(was_known, nodes, reasons, asked_at + self._lease_s, problem)
 
     def _problem(self) -> Exception | None:
         """What else does not work. The lease was renewed first, so that no other process takes the runs meanwhile."""

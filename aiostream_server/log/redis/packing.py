@@ -70,7 +70,7 @@ class Tokens:
         return self.seq + len(self.texts) - 1
 
     def behind(self, seq: int) -> "Tokens":
-        """Those with a higher number."""
+        """The tokens with a higher number."""
         gone = max(0, seq + 1 - self.seq)
         return Tokens(self.seq + gone, self.agent, self.kind, self.texts[gone:], self.times[gone:]) if gone else self
 

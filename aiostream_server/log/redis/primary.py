@@ -5,10 +5,12 @@ A failover is noticed by a call that fails; `lease` then asks here where the pri
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from redis import Redis
-from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
+from redis import ConnectionPool, Redis
+from redis import UnixDomainSocketConnection as BlockingSocketConnection
+from redis.asyncio import BlockingConnectionPool, Connection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionFailed
@@ -18,12 +20,14 @@ from redis.retry import Retry
 from aiostream_server.config.redis_url import RedisUrl
 from aiostream_server.log.redis.check import check_server
 from aiostream_server.log.redis.failures import UnusableRedis
+from aiostream_server.log.redis.tls import AsyncTlsConnection, TlsConnection, TlsContext
 
 Address: TypeAlias = tuple[str, int]
 """Host and port; of a socket `("", 0)`."""
 
 _ASK_S: Final = 0.5
 """How long one Sentinel or node may take to answer: the next one is asked then, before the lease is over."""
+_MAX_OTHERS: Final = 32
 _CLOSED: Final = (ConnectionFailed,)  # a connection that Redis has closed meanwhile is opened again, once
 
 
@@ -35,6 +39,9 @@ class Primary:
         self._url: Final = url
         self._base: Final = base
         self._hosts: Final = list(url.hosts)
+        self._others: tuple[Address, ...] = ()
+        """Nodes of the cluster that the URL does not name."""
+        self._tls: Final = TlsContext(url) if url.is_tls else None
 
     def connect(self, timeout_s: float) -> tuple[Address, Redis]:
         """Find it. The client connects with its first call."""
@@ -55,13 +62,15 @@ class Primary:
     def pool(self, address: Address, timeout_s: float, max_connections: int) -> BlockingConnectionPool:
         """Connections for the event loop."""
         kinds = {"socket": UnixDomainSocketConnection}
-        kind = kinds.get(self._url.kind, SSLConnection if self._url.is_tls else Connection)
+        kind = kinds.get(self._url.kind, AsyncTlsConnection if self._tls else Connection)
+        context = {} if self._tls is None else {"context": self._tls.latest}
         return BlockingConnectionPool(
             connection_class=kind,
             max_connections=max_connections,
             timeout=timeout_s,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=_CLOSED),
             **self._arguments(address, timeout_s),
+            **context,
         )
 
     def _find(self, timeout_s: float) -> Address:
@@ -74,14 +83,15 @@ class Primary:
 
     def _first_answer(self, ask: Callable[[Address, float], Address], timeout_s: float) -> Address:
         failures: list[Exception] = []
-        for host in tuple(self._hosts):
+        for host in (*self._hosts, *self._others):
             try:
                 address = ask(host, timeout_s)
             except (RedisError, OSError) as exc:
                 failures.append(exc)
             else:
-                self._hosts.remove(host)
-                self._hosts.insert(0, host)  # it is asked first next time
+                if host in self._hosts:
+                    self._hosts.remove(host)
+                    self._hosts.insert(0, host)  # it is asked first next time
                 return address
         raise next((exc for exc in failures if not isinstance(exc, ConnectionFailed | OSError)), failures[0])
 
@@ -101,11 +111,22 @@ class Primary:
 
     def _ask_node(self, host: Address, timeout_s: float) -> Address:
         with self._client(host, timeout_s) as client:
+            self._learn_others(client, host)
             try:
                 client.execute_command("EXISTS", f"{self._base}probe")
             except MovedError as moved:
                 return moved.host or host[0], moved.port
         return host
+
+    def _learn_others(self, client: Redis, host: Address) -> None:
+        """For the time when none of the nodes that the URL names is left."""
+        with suppress(ResponseError):  # the user may not ask
+            found = {
+                ((node[0] or b"").decode() or host[0], int(node[1]))
+                for _, _, *nodes in client.execute_command("CLUSTER", "SLOTS")
+                for node in nodes
+            }
+            self._others = tuple(sorted(found.difference(self._hosts)))[:_MAX_OTHERS]
 
     def _client(
         self, address: Address, timeout_s: float, username: str | None = None, password: str | None = None, **more: int
@@ -113,13 +134,15 @@ class Primary:
         arguments = self._arguments(address, timeout_s) | more
         if "db" in more:  # a Sentinel, with a user of its own
             arguments |= {"username": username, "password": password}
-        path = arguments.pop("path", None)
-        if path is not None:
-            arguments["unix_socket_path"] = path
-        retry = Retry(
-            NoBackoff(), 0
-        )  # a lost connection tells that Redis has restarted, perhaps without its latest data
-        return Redis(ssl=self._url.is_tls, retry=retry, single_connection_client=True, **arguments)
+        if self._tls is not None:
+            arguments |= {"connection_class": TlsConnection, "context": self._tls.get()}
+        elif self._url.kind == "socket":
+            arguments["connection_class"] = BlockingSocketConnection
+        # No retry: a lost connection tells that Redis has restarted, perhaps without its latest data.
+        pool = ConnectionPool(retry=Retry(NoBackoff(), 0), **arguments)
+        client = Redis(connection_pool=pool, single_connection_client=True)
+        client.auto_close_connection_pool = True
+        return client
 
     def _arguments(self, address: Address, timeout_s: float) -> dict[str, Any]:
         """What redis-py's clients and pools have in common."""
@@ -134,8 +157,4 @@ class Primary:
         }
         if url.kind == "socket":
             return arguments | {"path": url.path}
-        arguments |= {"host": address[0], "port": address[1]}
-        if url.is_tls:
-            required = "required" if url.checks_certificate else "none"
-            arguments |= {"ssl_cert_reqs": required, "ssl_check_hostname": url.checks_hostname, **url.tls_files}
-        return arguments
+        return arguments | {"host": address[0], "port": address[1]}

@@ -18,7 +18,8 @@ _MARGIN: Final = 512  # for events that wait for no room
 
 class ReservedLog(MemoryLog):
     """`on_shortage` is called when a producer waits for numbers, `on_turn_end` when an agent has said a whole message,
-    `on_complete` when the team has. The events up to number `written_before` are another process's."""
+    `on_complete` when the team has; `doubts` says whether another process may have taken the run over. The events up to
+    number `written_before` are another process's."""
 
     def __init__(self, run_id: str, *, max_ahead_bytes: int = 64 * 1024, max_bytes: int = 16 * 1024**2) -> None:
         super().__init__(run_id, max_ahead_bytes=max_ahead_bytes, max_bytes=max_bytes)
@@ -27,6 +28,7 @@ class ReservedLog(MemoryLog):
         self.on_shortage: Callable[[], object] | None = None
         self.on_turn_end: Callable[[], object] | None = None
         self.on_complete: Callable[[], Awaitable[None]] | None = None
+        self.doubts: Callable[[], bool] | None = None
         self._begins_behind = 0
 
     def continue_behind(self, written: int, reserved: int) -> None:
@@ -59,6 +61,10 @@ class ReservedLog(MemoryLog):
         if self._is_short and self.on_shortage is not None:
             self.on_shortage()
         await super().room()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return self.doubts is not None and self.doubts()
 
     async def complete(self) -> None:
         if self.on_complete is not None:

@@ -20,7 +20,8 @@ class Chunk(Protocol):
 
 class Birth(NamedTuple):
     """What Redis takes of a run that it does not know. `owner` is JSON, and `created` in milliseconds; the others are
-    digests, empty for none."""
+    digests, empty for none. `is_late`: it is told the turn and the idempotency key, too: it was away when
+    they were taken or has lost them."""
 
     owner: str
     created: int
@@ -28,6 +29,8 @@ class Birth(NamedTuple):
     talk: str
     turn: str
     start: str
+    is_late: bool
+    fingerprint: str
 
 
 class WriteOrder(NamedTuple):

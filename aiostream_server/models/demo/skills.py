@@ -51,7 +51,7 @@ def decide(request: ModelRequest) -> DemoReply:
 
 
 def _repeat(request: DemoRequest) -> DemoReply:
-    """In a team of any other kind: the beginning of what was said last."""
+    """The reply in a team of any other kind: repeats the beginning of the last message."""
     heard = shorten(request.last.replace(LABEL, ""))
     reply = say(
         f"I can only repeat the beginning of what I was told: “{heard}”" if heard else "I was told nothing yet."

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Final, Self
 
 import aiohttp
+from msgspec import structs
 
 from aiostream_server.config.model import LlamaCppModelConfig, ModelInfoConfig, OpenAIModelConfig
 from aiostream_server.errors import ModelFailed
@@ -50,7 +50,7 @@ class LlamaCppProvider:
         """See `Provider.stream`; also raises `ValueError` for unsupported tools or images."""
         self._check(request)
         with _Heartbeat(request.shortcut) as heartbeat:
-            request = replace(request, shortcut=heartbeat.take)
+            request = structs.replace(request, shortcut=heartbeat.take)
             is_second = False
             while True:
                 async with self._supervisor.running() as process:
@@ -79,7 +79,7 @@ class LlamaCppProvider:
             is_native = self._config.tools == "native" or (self._config.tools == "auto" and process.knows_tools)
             messages = in_turn(request.messages) if is_native else without_calls(request.messages)
             tools = request.tools if is_native else ()
-            async with aclosing(provider.stream(replace(request, messages=messages, tools=tools))) as batches:
+            async with aclosing(provider.stream(structs.replace(request, messages=messages, tools=tools))) as batches:
                 async for batch in batches:
                     yield batch
             return
@@ -133,7 +133,7 @@ class LlamaCppProvider:
 
 
 def _forced(request: ModelRequest) -> ModelRequest:
-    return replace(
+    return structs.replace(
         request,
         messages=as_replies(request.messages, instructions(request)),
         tools=(),

@@ -158,14 +158,14 @@ def _merged_users(messages: Sequence[UserMessage]) -> UserMessage:
 
 
 def as_replies(messages: Sequence[LLMMessage], instructions: str) -> list[LLMMessage]:
-    """For a model that replies in JSON: its earlier messages become JSON, too."""
+    """Write the model's earlier messages as JSON, for a model that replies in JSON."""
     leading = [str(message.content) for message in takewhile(_is_system, messages)]
     system: LLMMessage = SystemMessage(content="\n\n".join((*leading, instructions)))
     return in_turn([system, *map(_as_reply, messages[len(leading) :])])
 
 
 def without_calls(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """For a model that answers in words: calls and their results become its own messages."""
+    """Write calls and their results as the model's own messages, for a model that answers in words."""
     said = list(_told(messages))
     if messages and isinstance(messages[-1], FunctionExecutionResultMessage):
         said.append(UserMessage(content=_USE_RESULT, source="user"))

@@ -119,7 +119,7 @@ _log = structlog.get_logger()
 
 
 class AcceptedMessages:
-    """Of one provider's model. `configured` is `messages` of its table."""
+    """What one provider's model accepts. `configured` is `messages` of its table."""
 
     def __init__(self, model: str, configured: MessageSequence) -> None:
         self._learns_rules = configured != "any"

@@ -134,7 +134,7 @@ _IMPOSSIBLE: Final = -9999.0  # OpenAI's value for a very unlikely token
 
 
 def token_logprobs(tokens: Sequence[TokenLogprob]) -> list[ChatCompletionTokenLogprob] | None:
-    """For `CreateResult.logprobs`; None without tokens."""
+    """The value of `CreateResult.logprobs`; None without tokens."""
     return [
         ChatCompletionTokenLogprob(
             token=at.token,

@@ -48,7 +48,7 @@ class ExtraFieldsReader:
         self._left = _MAX_CHARACTERS
 
     def read(self, delta: ProviderDelta) -> None:
-        """Of each piece but those that are only text."""
+        """Read one piece. Call it for every piece that holds more than text."""
         if delta.reasoning_content:
             self.read_reasoning("reasoning_content", delta.reasoning_content)
         if delta.reasoning:

@@ -8,11 +8,11 @@ stands in the system message. What is refused because of one schema is remembere
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from autogen_core.models import LLMMessage, SystemMessage
+from msgspec import structs
 from pydantic import BaseModel
 
 from aiostream_server.models.openai.sequences import Wire
@@ -100,14 +100,14 @@ def _name(wire: Mapping[str, Any]) -> str:
 def _with_words(request: ModelRequest, words: str) -> ModelRequest:
     """The request without a format, and with `words` at the end of its leading system message."""
     if not words:
-        return replace(request, json_output=False)
+        return structs.replace(request, json_output=False)
     messages: Sequence[LLMMessage] = request.messages
     if messages and isinstance(first := messages[0], SystemMessage):
         messages, moved = [SystemMessage(content=f"{first.content}\n\n{words}"), *messages[1:]], 0
     else:
         messages, moved = [SystemMessage(content=words), *messages], 1
     kept = {index + moved: answer for index, answer in request.kept.items()}
-    return replace(request, messages=messages, json_output=False, kept=kept)
+    return structs.replace(request, messages=messages, json_output=False, kept=kept)
 
 
 def response_schema(model: type[BaseModel]) -> Wire:

@@ -1,19 +1,17 @@
 """Streams from any service that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, LiteLLM, OpenRouter ...
 
-https://platform.openai.com/docs/api-reference/chat/create. One connection pool serves all models of the process. A
-closed or cancelled stream closes its connection at once. What a refusal says of options or messages is learned, and the
-request sent again at once; a refused or lost request is retried with backoff, only before the answer begins.
+https://platform.openai.com/docs/api-reference/chat/create. A closed or cancelled stream closes its connection at
+once. What a refusal says of options or messages is learned, and the request sent again at once; a refused or lost
+request is retried with backoff, only before the answer begins.
 """
 
 import asyncio
 import math
-import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -28,6 +26,7 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.accepted_messages import AcceptedMessages, MessageDialect
 from aiostream_server.models.openai.answer_reader import AnswerReader
+from aiostream_server.models.openai.connections import Connection, open_session
 from aiostream_server.models.openai.failures import Failures, decoded
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.output_formats import OutputFormats
@@ -39,45 +38,10 @@ from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 from aiostream_server.models.token_sink import TokenSink, current_sink
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_RECEIVE_BUFFER_BYTES: Final = 128 * 1024
-_READ_BUFFER_BYTES: Final = 64 * 1024  # of aiohttp, which pauses the connection at twice as much
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
 
 _log = structlog.get_logger()
-
-
-def open_session() -> aiohttp.ClientSession:
-    """A connection pool without a limit: admission control limits the runs. Call it in the loop that uses it."""
-    connector = aiohttp.TCPConnector(limit=0, socket_factory=_new_socket)
-    reuse = aiohttp.TraceConfig()
-    reuse.on_connection_reuseconn.append(_note_reuse)
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[reuse],
-        read_bufsize=_READ_BUFFER_BYTES,
-    )
-
-
-@dataclass(slots=True)
-class _Connection:
-    """The connection of one request. `is_reused`: it was in the pool, where the provider may have closed it."""
-
-    is_reused: bool = False
-
-
-async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, _Connection):
-        context.trace_request_ctx.is_reused = True
-
-
-def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Bounds the receive buffer: the kernel would take up to 32 MiB of an answer that is not being read."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-    return made
 
 
 class _Body(NamedTuple):
@@ -155,12 +119,20 @@ class OpenAIProvider:
             posted = await self._post(request, ends_at, refused)
             request.facts.request_bytes = posted.body.size_bytes
             reader = AnswerReader(self._failures)
+            taking = _Taking(reader, request)
             try:
                 with self._reader(posted.response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
                     while not reader.done:
-                        batch = await self._read(source, reader, request)
-                        if batch:
-                            yield batch
+                        if reader.is_behind:
+                            await asyncio.sleep(0)  # other tasks get their share of the event loop
+                            taking.batch = reader.feed(b"")
+                        else:
+                            try:
+                                await source.give(taking.take)
+                            except (aiohttp.ClientError, OSError) as error:
+                                taking.batch = self._end_of_lost(reader, error)
+                        if taking.batch:
+                            yield taking.batch
                         if reader.failure is not None:
                             raise reader.failure
                 await _read_to_end(posted.response)
@@ -253,7 +225,7 @@ class OpenAIProvider:
         )
         # aiohttp sends a file piece by piece, so that a large body does not block the event loop.
         data = BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
-        headers, used = {**self._headers, **more}, _Connection()
+        headers, used = {**self._headers, **more}, Connection()
         try:
             response = await self._session.post(
                 self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False, trace_request_ctx=used
@@ -272,31 +244,34 @@ class OpenAIProvider:
             return await asyncio.to_thread(request_body, model, options, request, names, dialect)
         return request_body(model, options, request, names, dialect)
 
-    async def _read(self, source: BytesReader, reader: AnswerReader, request: ModelRequest) -> Sequence[Delta]:
-        """The next deltas that `request.shortcut` does not take. None at the end of the answer, or on a failure."""
-        if reader.is_behind:
-            await asyncio.sleep(0)  # other tasks get their share of the event loop
-            return reader.feed(b"")
-        batch: Sequence[Delta] = ()
-        shortcut, facts = request.shortcut, request.facts
+    def _end_of_lost(self, reader: AnswerReader, error: aiohttp.ClientError | OSError) -> Sequence[Delta]:
+        """The last deltas of an answer whose connection was lost behind its end. Raises `ModelFailed` before that."""
+        if not reader.finished:
+            raise self._failures.lost(error, answering=True) from error
+        return reader.end()
 
-        def take(data: bytes) -> bool:
-            nonlocal batch
-            facts.answer_bytes += len(data)
-            batch = reader.feed(data) if data else reader.end()
-            if not data or reader.done or reader.is_behind or reader.failure is not None:
-                return False
-            if not batch:
-                return True
-            return shortcut is not None and shortcut(batch)
 
-        try:
-            await source.give(take)
-        except (aiohttp.ClientError, OSError) as error:
-            if not reader.finished:
-                raise self._failures.lost(error, answering=True) from error
-            return reader.end()
-        return batch
+class _Taking:
+    """Takes the reads of one answer. `batch`: the deltas of the last one, which `request.shortcut` did not take."""
+
+    __slots__ = ("_facts", "_reader", "_shortcut", "batch")
+
+    def __init__(self, reader: AnswerReader, request: ModelRequest) -> None:
+        self._reader = reader
+        self._facts = request.facts
+        self._shortcut = request.shortcut
+        self.batch: Sequence[Delta] = ()
+
+    def take(self, data: bytes) -> bool:
+        """False at the end of the answer, on a failure, and where there is something in `batch`."""
+        reader = self._reader
+        self._facts.answer_bytes += len(data)
+        batch = self.batch = reader.feed(data) if data else reader.end()
+        if not data or reader.done or reader.is_behind or reader.failure is not None:
+            return False
+        if not batch:
+            return True
+        return self._shortcut is not None and self._shortcut(batch)
 
 
 def _headers(config: OpenAIModelConfig) -> dict[str, str]:
@@ -321,7 +296,7 @@ async def _back_off(delay_s: float, refusal: Refusal) -> None:
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """As much of the body as arrives: half a reason is better than none."""
+    """The body of a refusal, or as much of it as arrives: half a reason is better than none."""
     body = b""
     try:
         with suppress(aiohttp.ClientError, OSError):

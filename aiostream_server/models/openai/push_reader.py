@@ -14,6 +14,9 @@ from typing import Final, Protocol, Self, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from aiostream_server.aiohttp_private import can_read_all, read_all, shrink_connection, shrink_response
+from aiostream_server.timers import Timer, call_at
+
 _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
 
 
@@ -58,21 +61,40 @@ class PushReader(asyncio.Protocol):
     `idle_s` counts only while a task waits for bytes. `ends_at` is in the event loop's time.
     """
 
+    __slots__ = (
+        "_arrived_at",
+        "_content",
+        "_ends_at",
+        "_idle_s",
+        "_is_lost",
+        "_is_paused",
+        "_loop",
+        "_protocol",
+        "_reads_all",
+        "_take",
+        "_timer",
+        "_transport",
+        "_waiting",
+    )
+
     def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None:
         self._content = response.content
         self._idle_s = idle_s
         self._ends_at = ends_at
         self._loop = asyncio.get_running_loop()
         self._arrived_at = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._take: Callable[[bytes], bool] = _take_nothing
         self._waiting: asyncio.Future[bool] | None = None
         self._is_lost = False
         self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
+        self._reads_all = can_read_all(self._content)
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
+            shrink_response(response)
+            shrink_connection(self._protocol)
 
     def __enter__(self) -> Self:
         if self._transport is not None:
@@ -90,7 +112,7 @@ class PushReader(asyncio.Protocol):
 
     async def give(self, take: Callable[[bytes], bool]) -> None:
         while True:
-            data = self._content.read_nowait()
+            data = self._read()
             if data or self._content.at_eof():
                 if not take(data):
                     self._pause()
@@ -146,9 +168,15 @@ class PushReader(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._protocol.resume_writing()
 
+    def _read(self) -> bytes:
+        """All that aiohttp has parsed."""
+        if not self._reads_all:
+            return self._content.read_nowait()
+        return read_all(self._content, None if self._transport is None else self._protocol)
+
     def _take_all(self) -> bool:
         """Hand on what aiohttp has parsed; whether `take` wants more."""
-        while received := self._content.read_nowait():
+        while received := self._read():
             if not self._take(received):
                 return False
             if len(received) <= _REFILLED_BYTES:
@@ -187,7 +215,7 @@ class PushReader(asyncio.Protocol):
         elif now - self._arrived_at >= self._idle_s:
             self._waiting.set_exception(aiohttp.SocketTimeoutError("nothing arrived"))
         ends_at = self._ends_at if self._ends_at > now else now + self._idle_s
-        self._timer = self._loop.call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
+        self._timer = call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
 
 
 def _take_nothing(_: bytes) -> bool:

@@ -49,7 +49,7 @@ class SequenceTurn(NamedTuple):
 
 
 def without_empty(turns: Sequence[SequenceTurn]) -> Sequence[SequenceTurn]:
-    """For every model: messages without words, pictures and calls say nothing, and many models refuse them."""
+    """Drop messages without words, pictures and calls: many models refuse them. Applies to every model."""
     said = [turn for turn in turns if _says_something(turn.message)]
     if len(said) == len(turns) or any(turn.role != "system" for turn in said):
         return said
@@ -165,7 +165,7 @@ def _with_fit_roles(turns: Sequence[SequenceTurn], rules: MessageRule) -> Sequen
 
 
 def _one_system(turns: Sequence[SequenceTurn], *, is_refused: bool) -> list[SequenceTurn]:
-    """At most the first message is the system's; the others become a user's."""
+    """Keep at most one system message, the first; turn the others into user messages."""
     fit: list[SequenceTurn] = []
     for turn in turns:
         if turn.role != "system" or (not fit and not is_refused):
@@ -227,7 +227,7 @@ def _joined_assistants(turns: list[SequenceTurn]) -> SequenceTurn:
 
 
 def _both(old: Any, new: Any) -> Any:
-    """Of two extra fields: both texts, all items, else the later."""
+    """Join two values of an extra field: lists and unequal texts are concatenated; else the later value counts."""
     if isinstance(old, list) and isinstance(new, list):
         return [*old, *new]
     if isinstance(old, str) and isinstance(new, str) and old != new:

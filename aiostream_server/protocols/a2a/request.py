@@ -89,7 +89,7 @@ class SendParams(Shape):
 
 
 class TaskParams(Shape):
-    """Of `GetTask`, `CancelTask` and `SubscribeToTask`."""
+    """The parameters of `GetTask`, `CancelTask` and `SubscribeToTask`."""
 
     id: Annotated[str, Field(min_length=1)]
     historyLength: _Count | None = None

@@ -138,7 +138,7 @@ class Task:
         self._apply(StatusChange("TASK_STATE_SUBMITTED" if is_new else "TASK_STATE_WORKING", card.created_at))
 
     def copy(self) -> "Task":
-        """To begin another run of it, more than once."""
+        """A copy to which another run can be added, while this one stays as it is."""
         return deepcopy(self)
 
     @property

@@ -25,7 +25,7 @@ def _whole(card: RunCard, _: ThreadOptions, view: DisplayOptions) -> RunCollecto
 
 
 def options_of(card: RunCard) -> ThreadOptions:
-    """Those of a run that another stream has begun to show, whatever protocol it was asked in."""
+    """The options for showing a run that another stream has begun to show, whatever protocol asked for it."""
     if card.protocol == NAME:
         return kept_options(card.kept)
     return ThreadOptions(messages=asked_elsewhere(card))

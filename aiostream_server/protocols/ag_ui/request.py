@@ -117,7 +117,7 @@ def _told_beside(body: RunAgentInput) -> str:
 
 
 def kept_options(kept: bytes) -> ThreadOptions:
-    """Those that the run was asked with."""
+    """The options that the run was asked with."""
     return msgspec.json.decode(kept, type=ThreadOptions)
 
 
@@ -145,7 +145,7 @@ def _turns(message: AGUIMessage, tools: Collection[str]) -> Iterator[Turn]:
 
 
 def _without_open_calls(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Without calls that have no result, and without results of other calls: a provider of models would refuse them."""
+    """Drop calls without a result, and results without a call: model providers refuse them."""
     called = {call.call_id for turn in turns for call in turn.tool_calls}
     answered = {turn.call_id for turn in turns if turn.role == "tool"} & called
     kept: list[Turn] = []

@@ -8,7 +8,7 @@ AGUIEvent: TypeAlias = dict[str, Any]
 
 
 class Subagents:
-    """Those of one run. `by` attributes an event to one."""
+    """The subagents of one run. `by` attributes an event to one of them."""
 
     __slots__ = ("_ids", "_run_id")
 

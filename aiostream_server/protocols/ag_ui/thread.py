@@ -60,7 +60,7 @@ def question_in(messages: Sequence[ThreadMessage]) -> str:
 
 
 def earlier_turns(turns: Sequence[Turn], questions: Sequence[str]) -> Sequence[Turn]:
-    """Of the remembered `turns`, those before the runs that asked these `questions` (empty for one without words).
+    """The remembered `turns` before the runs that asked these `questions` (empty for one without words).
 
     A run that failed, or has not ended, is not remembered. Each other one has added one turn of the user's.
     """

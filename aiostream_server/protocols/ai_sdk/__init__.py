@@ -24,7 +24,7 @@ def _whole(card: RunCard, _: UIMessageOptions, view: DisplayOptions) -> RunColle
 
 
 def options_of(card: RunCard) -> UIMessageOptions:
-    """Those of a run that another stream has begun to show."""
+    """The options for showing a run that another stream has begun to show."""
     return kept_options(card.kept) if card.protocol == NAME else UIMessageOptions()
 
 

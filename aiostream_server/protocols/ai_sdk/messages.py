@@ -55,7 +55,7 @@ class UIToolPart(Shape):
 
     @property
     def name(self) -> str:
-        """Of the tool."""
+        """The tool's name."""
         return self.tool_name if self.type == "dynamic-tool" else self.type.removeprefix("tool-")
 
 

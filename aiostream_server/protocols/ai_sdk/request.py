@@ -94,7 +94,7 @@ def read_request(raw: bytes, model: str | None) -> Asked[UIMessageOptions]:
 
 
 def kept_options(kept: bytes) -> UIMessageOptions:
-    """Those that the run was asked with."""
+    """The options that the run was asked with."""
     return msgspec.json.decode(kept, type=UIMessageOptions) if kept else UIMessageOptions()
 
 

@@ -7,9 +7,10 @@ run. A stream always begins at the run's first event, so a page that comes back 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
@@ -34,13 +35,16 @@ from aiostream_server.intake.json_text import quote
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
 from aiostream_server.protocols.ai_sdk.approval import APPROVAL_TOOL
 from aiostream_server.protocols.ai_sdk.chunks import Chunk, finish_reason, frame, server_tool
-from aiostream_server.protocols.ai_sdk.files import files_in
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions
 from aiostream_server.protocols.ai_sdk.tools import ToolChunks
 from aiostream_server.protocols.chat.whole import usage_body
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import DONE
+
+_LINK: Final = re.compile(r"(!?)\[([^\[\]\n]{0,200})\]\((https?://[^\s()]{1,2000})\)")
+_CSV: Final = "text/csv"
+_PICTURE: Final = "image/*"  # the file's own answer says which
 
 
 @dataclass(slots=True)
@@ -195,3 +199,11 @@ class UIMessageFrames:
 
 def _channel(kind: SpeechKind) -> Literal["text", "reasoning"]:
     return "text" if kind == "final" else "reasoning"
+
+
+def files_in(answer: str, is_own: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """URL and media type of each file of this server."""
+    for mark, title, url in dict.fromkeys(found.groups() for found in _LINK.finditer(answer)):
+        media_type = _PICTURE if mark else _CSV if title.endswith(".csv") else "application/octet-stream"
+        if is_own(url):
+            yield url, media_type

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiostream_server.intake.body import parse_body
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
-from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.stream import ChatFrames
 from aiostream_server.protocols.chat.tool_calls import Calls, WithoutContent, calls_of
 from aiostream_server.protocols.chat.whole import CompletionCollector, completion_id
 from aiostream_server.protocols.dialect import Asked, Dialect, DisplayOptions

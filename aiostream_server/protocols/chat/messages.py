@@ -7,7 +7,7 @@ What JSON schemas cannot know of the validators stands beside them, for `openapi
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
 
 import msgspec
 from pydantic import (
@@ -16,7 +16,6 @@ from pydantic import (
     Discriminator,
     FailFast,
     Field,
-    GetJsonSchemaHandler,
     InstanceOf,
     Tag,
     ValidationError,
@@ -25,11 +24,12 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from aiostream_server.intake.body import Shape
 from aiostream_server.intake.data_url import DATA_URL_PATTERN, DataUrl, parse_data_url
 from aiostream_server.intake.question import Detail
+from aiostream_server.protocols.json_schema import OrText
 
 _T = TypeVar("_T")
 
@@ -94,16 +94,9 @@ def _as_parts(content: object) -> object:
     raise PydanticCustomError("content_type", "expected a string or a list of content parts")
 
 
-class _OrText:
-    """In a JSON schema: a text, or what is annotated."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler(core)]}
-
-
 # FailFast: otherwise a list of a million wrong items becomes a million errors.
 NonEmpty: TypeAlias = Annotated[tuple[_T, ...], Field(min_length=1, strict=False), FailFast()]
-_Content: TypeAlias = Annotated[NonEmpty[_T], BeforeValidator(_as_parts), _OrText()]
+_Content: TypeAlias = Annotated[NonEmpty[_T], BeforeValidator(_as_parts), OrText()]
 
 
 class CalledFunction(Shape):

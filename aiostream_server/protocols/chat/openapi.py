@@ -3,11 +3,11 @@
 from typing import Any, get_args
 
 from aiostream_server.config.model import Presentation
+from aiostream_server.protocols.chat.chunks import Chunk
 from aiostream_server.protocols.chat.errors import ErrorBody
 from aiostream_server.protocols.chat.messages import MESSAGE_SHAPES
 from aiostream_server.protocols.chat.models import ModelList, ModelObject
 from aiostream_server.protocols.chat.request import ChatRequest
-from aiostream_server.protocols.chat.stream import Chunk
 from aiostream_server.protocols.chat.whole import Completion
 from aiostream_server.protocols.json_schema import answer_schemas, request_schemas
 from aiostream_server.protocols.openapi import (

@@ -6,7 +6,6 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -94,7 +93,7 @@ class ChatRequest(Shape):
     max_completion_tokens: TokenBound = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: Annotated[_Integer, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_integer)] | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
     reasoning_effort: ReasoningEffort = None
@@ -124,8 +123,8 @@ def read_question(request: ChatRequest, *, is_chained: bool = False) -> Question
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
     choice = read_tool_choice(request.tool_choice, request.parallel_tool_calls)
     form = read_form(request.response_format, request.tools, choice, request.function_call)
-    question = question_of(turns, options, request.output_bound, form, is_chained=is_chained)
-    return replace(question, client_tools=read_client_tools(request.tools), tool_choice=choice)
+    tools = read_client_tools(request.tools)
+    return question_of(turns, options, request.output_bound, form, tools, choice, is_chained=is_chained)
 
 
 def _check_tool_results(messages: Sequence[chat.ChatMessage]) -> None:

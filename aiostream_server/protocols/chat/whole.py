@@ -56,7 +56,7 @@ def completion_id(run_id: str) -> str:
 
 
 def wire_finish_reason(reason: FinishReason, called: Calls = None) -> WireFinishReason:
-    """Of an answer without an error. OpenAI has no reason for a cancelled one.
+    """The finish reason of an answer without an error. OpenAI has none for a cancelled one.
 
     A call of a tool that the request named ends with `stop`.
     """

@@ -54,7 +54,7 @@ class TeamTool:
 
 
 class Arguments(Shape):
-    """Of a call."""
+    """The arguments of a call."""
 
     question: str
     conversation: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | None = None
@@ -124,7 +124,7 @@ def listed(teams: Iterable[TeamTool], *, is_modern: bool) -> dict[str, Any]:
 
 
 def modern(result: dict[str, Any], *, is_cacheable: bool = True) -> dict[str, Any]:
-    """With what every result has from 2026-07-28 on."""
+    """Add what every result has since the protocol's version 2026-07-28."""
     cached = {"ttlMs": _LIST_TTL_MS, "cacheScope": "private"} if is_cacheable else {}
     return {"resultType": "complete", **result, **cached, "_meta": {"io.modelcontextprotocol/serverInfo": _SERVER}}
 

@@ -28,7 +28,7 @@ class UrlCitation(TypedDict):
 
 
 def citations(text: str) -> list[UrlCitation]:
-    """Of the Markdown links in a text, pictures included: the first ones."""
+    """A citation for each of the first Markdown links in a text, pictures included."""
     if "](http" not in text:
         return []
     links = (match for match in _LINK.finditer(text) if not _SIGNED.search(match[2]))

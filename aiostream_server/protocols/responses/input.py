@@ -23,6 +23,7 @@ from aiostream_server.intake.body import Shape
 from aiostream_server.intake.data_url import DATA_URL_PATTERN, DataUrl, parse_data_url
 from aiostream_server.intake.question import Detail, ImagePart, ToolCall, Turn
 from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.protocols.json_schema import OrText
 from aiostream_server.protocols.responses.ids import OWN_CALL, run_of_item
 
 _TEXTS: Final = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
@@ -105,7 +106,9 @@ def _as_parts(content: object) -> object:
     raise PydanticCustomError("content_type", "expected a string or a list of content parts")
 
 
-_Content: TypeAlias = Annotated[tuple[_Part, ...], Field(strict=False), FailFast(), BeforeValidator(_as_parts)]
+_Content: TypeAlias = Annotated[
+    tuple[_Part, ...], Field(strict=False), FailFast(), BeforeValidator(_as_parts), OrText()
+]
 
 
 class InputMessage(Shape):

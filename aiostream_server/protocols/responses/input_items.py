@@ -18,7 +18,7 @@ class InputItemList(TypedDict):
 
 
 def input_page(run_id: str, kept: Kept, limit: int, *, after: str | None, is_ascending: bool) -> InputItemList:
-    """At most `limit` items behind the item `after`. Raises `InvalidRequest` for an unknown one."""
+    """A page of at most `limit` items behind the item `after`. Raises `InvalidRequest` for an unknown one."""
     items = [_listed(run_id, number, dict(item)) for number, item in enumerate(kept.input)]
     if not is_ascending:
         items.reverse()
@@ -37,7 +37,7 @@ def input_page(run_id: str, kept: Kept, limit: int, *, after: str | None, is_asc
 
 
 def _listed(run_id: str, number: int, item: dict[str, Any]) -> dict[str, Any]:
-    """With an id and, for a message, with its content as parts."""
+    """The item with an id and, if it is a message, with its content as parts."""
     if isinstance(text := item.get("content"), str):
         kind = "output_text" if item.get("role") == "assistant" else "input_text"
         more: dict[str, Any] = {"annotations": [], "logprobs": []} if kind == "output_text" else {}

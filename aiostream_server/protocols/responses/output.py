@@ -193,7 +193,7 @@ class _EscapedParts:
         return parts
 
     def show(self, part: Part) -> Iterator[Shown]:
-        """As a view: keeps the part."""
+        """The method of a view. Keeps the part."""
         self._parts.append(part)
         return iter(())
 

@@ -106,7 +106,7 @@ class ResponsesRequest(Shape):
 
     @property
     def nested_tools(self) -> Any:
-        """As chat completions have them."""
+        """The tools in the form of chat completions, where a function is an object of its own."""
         return [_nested(tool) for tool in self.tools] if isinstance(self.tools, list) else self.tools
 
     @property

@@ -45,7 +45,7 @@ class OutputTokensDetails(TypedDict):
 
 
 class ResponseUsage(TypedDict):
-    """Of all model calls of the run. The details are not known: they are 0."""
+    """The tokens of all model calls of the run. The details are not known: they are 0."""
 
     input_tokens: Natural
     input_tokens_details: InputTokensDetails
@@ -151,7 +151,7 @@ def usage_body(count: TokenCount) -> ResponseUsage:
 
 
 def error_body(code: str, message: str) -> ResponseError:
-    """In OpenAI's codes; the message is ours."""
+    """The error under OpenAI's code; the message is this server's."""
     if code in _RATE_LIMIT:
         return {"code": "rate_limit_exceeded", "message": message}
     return {"code": "invalid_prompt" if code in _INVALID_PROMPT else "server_error", "message": message}

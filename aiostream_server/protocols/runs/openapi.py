@@ -1,9 +1,11 @@
-"""What `openapi.json` says of runs."""
+"""What `openapi.json` says of runs and events. Events' schemas are made of their dataclasses."""
 
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from aiostream_server.events import EVENTS
-from aiostream_server.protocols.json_schema import Schema, answer_schemas, request_schemas
+from aiostream_server.protocols.json_schema import REF, Schema, answer_schemas, request_schemas, without_titles
 from aiostream_server.protocols.openapi import (
     ASKING,
     READING,
@@ -23,9 +25,18 @@ from aiostream_server.protocols.openapi import (
     response,
 )
 from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED, RunBody
-from aiostream_server.protocols.runs.schemas import component, event_schemas
 from aiostream_server.protocols.runs.teams import TeamList, TeamObject
 from aiostream_server.protocols.runs.whole import RunList, RunObject
+
+_COMMON: Final[Schema] = {
+    "seq": {"type": "integer", "minimum": 1, "description": "Counts from 1 without a gap."},
+    "run_id": {"type": "string"},
+    "timestamp": {"type": "string", "format": "date-time"},
+}
+_TRUNCATED: Final[Schema] = {
+    "const": True,
+    "description": "Only where the content was too long for one event, and this is its beginning.",
+}
 
 
 def described() -> Described:
@@ -95,3 +106,27 @@ def _stream_events() -> dict[str, Any]:
             parameter("query", "signature", "Instead of an API key; a wrong one is a 404.", TEXT),
         ],
     )
+
+
+def event_schemas() -> dict[str, Schema]:
+    """The schema of each event by component name (`TokenEvent`), and the schemas that they refer to (`TokenCount`)."""
+    schemas: dict[str, Schema] = {}
+    for name, kind in EVENTS.items():
+        schema = TypeAdapter(kind).json_schema(ref_template=REF)
+        schemas |= schema.pop("$defs", {})
+        schemas[component(name)] = _event_schema(name, schema)
+    return schemas
+
+
+def component(kind: str) -> str:
+    """`tool_result` is `ToolResultEvent`."""
+    return "".join(map(str.title, kind.split("_"))) + "Event"
+
+
+def _event_schema(kind: str, schema: dict[str, Any]) -> Schema:
+    """Every field is always there, whether it has a default or not."""
+    own = {name: without_titles(field) for name, field in schema["properties"].items()}
+    required = {**_COMMON, "type": {"const": kind}, **own}
+    has_beginning = "content" in own and "truncated" not in own
+    properties = {**required, "truncated": _TRUNCATED} if has_beginning else required
+    return {**without_titles(schema), "required": list(required), "properties": properties}

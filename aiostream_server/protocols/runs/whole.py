@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Literal, NotRequired, TypedDict
+
+from msgspec import structs
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Entry, Error, FinishReason, Routing, RunFinished
@@ -55,14 +56,14 @@ class RunCollector:
 
     def add(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            card = self._card = replace(self._card, last_seq=entry.seq)
+            card = self._card = structs.replace(self._card, last_seq=entry.seq)
             match entry.event:
                 case Routing(team=str(team)):
-                    self._card = replace(card, team=team)
+                    self._card = structs.replace(card, team=team)
                 case Error() as error:
-                    self._card = replace(card, error=error)
+                    self._card = structs.replace(card, error=error)
                 case RunFinished() as finished:
-                    self._card = replace(card, finished=finished)
+                    self._card = structs.replace(card, finished=finished)
 
     def body(self) -> bytes:
         return json.dumps(_run(self._card, self._path_prefix, self._watch_link)).encode()

@@ -39,7 +39,7 @@ def fixed_replies(prompt: str) -> list[str]:
 
 
 def follow_ups(prompt: str, examples: Sequence[str], *, can_draw: bool) -> list[str]:
-    """At most three, none of which the user has asked."""
+    """At most three follow-up questions, none of which the user has asked."""
     asked = {_plain(question) for question in questions(prompt)}
     offered = (*_about_rows(last_raw_answer(prompt)[-_READ_CHARS:], can_draw=can_draw), *examples)
     return [text for text in dict.fromkeys(offered) if _plain(text) not in asked][:_MOST]

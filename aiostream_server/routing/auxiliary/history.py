@@ -74,7 +74,7 @@ def _bounds(prompt: str) -> tuple[int, int]:
 
 
 def _messages(text: str) -> list[Said]:
-    """Of a very long history, only the messages at its two ends."""
+    """The messages of the history; of a very long one only those at its two ends."""
     if len(text) > _READ_CHARS:
         text = f"{text[: _READ_CHARS // 2]}\n{text[-_READ_CHARS // 2 :]}"
     labels = list(_LABEL.finditer(text))

@@ -145,12 +145,15 @@ def wanted_by(text: str, *, least: int, by_system: bool = False) -> Wanted | Non
 
 def may_instruct(text: str) -> bool:
     """Whether it has a word for what is asked for, and one for a conversation. Takes microseconds."""
+    if not text:
+        return False
+    asked, about = (words.ASCII_ASKED, words.ASCII_ABOUT) if text.isascii() else (words.ASKED, words.ABOUT)
     is_said = text.lower().__contains__  # mapped, as a generator takes three times as long
-    return any(map(is_said, words.ASKED)) and any(map(is_said, words.ABOUT))
+    return any(map(is_said, asked)) and any(map(is_said, about))
 
 
 def wants_summary(text: str) -> bool:
-    """Of the conversation, to go on with: a summary for a reader is a question like any other."""
+    """Whether it asks for a summary to continue the conversation with. One for a reader is an ordinary question."""
     if not may_instruct(text):
         return False
     if (found := _CONTINUATION.search(text)) is not None:
@@ -167,7 +170,7 @@ def is_first_person(text: str) -> bool:
 
 
 def is_about_one_message(text: str) -> bool:
-    """Of a user, not of a whole conversation: other messages beside it are examples."""
+    """Whether the instruction is about one message of a user: then the other messages are examples."""
     return _MESSAGE.search(text) is not None and _CONVERSATION.search(text) is None
 
 

@@ -194,7 +194,7 @@ def _messages(messages: list[dict[str, object]]) -> Iterator[Said]:
 
 
 def _without_instruction(text: str) -> Iterator[str]:
-    """Of a text without marks: what is quoted in it, else what instructs nothing."""
+    """The last quotation in a text without marks; without quotations, the parts that instruct nothing."""
     if quoted := [*_QUOTED.finditer(text)]:
         yield quoted[-1]["inside"]
         return

@@ -141,14 +141,14 @@ def query_of(question: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Without Markdown, quotation marks and control characters; lines are kept."""
+    """The text without Markdown, quotation marks and control characters; lines are kept."""
     text = _CONTROL.sub("", text.replace("\r\n", "\n"))
     text = _LINE_MARK.sub("", _URL.sub(r"\1", _LINK.sub(r"\1", text)))
     return _MARKUP.sub("", text).strip()
 
 
 def clipped(text: str, width: int) -> str:
-    """At most so many columns (a Chinese character takes two), cut between words where there are any."""
+    """The text in at most `width` columns (a Chinese character takes two), cut between words where there are any."""
     taken = end = 0
     for end, char in enumerate(text):  # noqa: B007 - read after the loop
         taken += _columns(char)

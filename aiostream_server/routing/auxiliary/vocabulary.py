@@ -152,3 +152,7 @@ ABOUT: Final = _parts(
     "聊天, 这句, 這句, 用户, 会話, 対話, チャット, この文, 대화, 채팅, 문장, title only, cut-off"
 )
 """Parts of the words for a conversation, or for a message of it."""
+
+ASCII_ASKED: Final = tuple(filter(str.isascii, ASKED))
+ASCII_ABOUT: Final = tuple(filter(str.isascii, ABOUT))
+"""All that a text of ASCII alone can hold."""

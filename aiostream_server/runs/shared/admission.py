@@ -92,7 +92,7 @@ class RedisAdmission:
         except RunsUnavailable:
             if not self._serves_alone:
                 raise
-            self._enter_alone(owner, run_id)
+            await self._enter_alone(owner, run_id, on_move)
             return
         except BaseException:  # the caller was cancelled: it may have a slot
             self._give_back(run_id)
@@ -110,6 +110,8 @@ class RedisAdmission:
         self._held.pop(run_id, None)
         self._refusals.clear()
         self._give_back(run_id)
+        if self._waiting and not self._connection.is_available:
+            self._admit_alone()
 
     def close(self) -> None:
         self._is_closed = True
@@ -201,6 +203,7 @@ class RedisAdmission:
                 try:
                     await self._look()
                 except RunsUnavailable:
+                    self._admit_alone()
                     for caller in self._waiting.values():
                         if caller.place == 0:
                             caller.tell(None)
@@ -235,21 +238,39 @@ class RedisAdmission:
         self._left.difference_update(left)
         return answer, why
 
-    def _enter_alone(self, owner: Owner, run_id: str) -> None:
+    async def _enter_alone(self, owner: Owner, run_id: str, on_move: OnMove | None) -> None:
+        obstacle = self._obstacle_alone(owner)
+        if obstacle is None:
+            self._held[run_id] = owner
+        elif len(self._waiting) < self._limits.queue_size:
+            await self._wait(owner, run_id, obstacle, on_move)
+        else:
+            raise TooManyRuns(obstacle)
+
+    def _admit_alone(self) -> None:
+        """Redis is away: give the slots of this process that are free to its callers, in the order of arrival."""
+        for caller in self._waiting.values() if self._serves_alone else ():
+            if not caller.admitted.done() and self._obstacle_alone(caller.owner) is None:
+                self._held[caller.run_id] = caller.owner
+                caller.admitted.set_result(None)
+
+    def _obstacle_alone(self, owner: Owner) -> str | None:
         limits, taken = self._limits, Counter(self._held.values())
         of_key = sum(count for each, count in taken.items() if each.key_id == owner.key_id)
         if len(self._held) >= limits.max_runs:
-            raise TooManyRuns(obstacle_text("all", limits))
+            return obstacle_text("all", limits)
         if 0 < limits.max_runs_per_key <= of_key:
-            raise TooManyRuns(obstacle_text("key", limits))
+            return obstacle_text("key", limits)
         if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
-            raise TooManyRuns(obstacle_text("user", limits))
-        self._held[run_id] = owner
+            return obstacle_text("user", limits)
+        return None
 
     def _who(self, owner: Owner) -> str:
         return f"{self._node} {digest(owner.key_id)} {'' if owner.user_id is None else digest(*owner)}"
 
     def _give_back(self, run_id: str) -> None:
+        if not self._connection.is_available:
+            return  # `restore` tells what is held then
         self._left.add(run_id)
         if not self._is_telling:
             self._is_telling = True
@@ -257,6 +278,8 @@ class RedisAdmission:
 
     async def _tell_left(self) -> None:
         try:
+            if self._restoring is not None and not self._restoring.done():
+                await asyncio.wait({self._restoring})  # it might arrive after this call, and take the slot again
             while left := tuple(self._left)[:_AT_ONCE]:
                 await self._connection.run(LEAVE, *left)
                 self._left.difference_update(left)
@@ -269,8 +292,9 @@ class RedisAdmission:
 
     async def _restore(self) -> None:
         held = [word for run_id, owner in self._held.items() for word in (run_id, self._who(owner))]
+        left = tuple(self._left)
         await self._connection.run(RESTORE, self._node, len(held) // 2, *held, *self._asking, *self._waiting)
-        await self._tell_left()
+        self._left.difference_update(left)
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None] | None:
         if self._is_ended:

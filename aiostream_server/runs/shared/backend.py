@@ -80,9 +80,11 @@ class SharedRuns:
         """Redis may have lost what this process has written, or given it to another one."""
         self.writer.check_all()
         self.admission.restore()
+        self.takeover.end_unknown()
 
     def renewed(self, renewal: Renewal) -> None:
         """The lease was renewed."""
+        self.writer.lease_until = renewal.until
         if not renewal.was_known:
             self.check()
         for run_id, reason in renewal.stops.items():

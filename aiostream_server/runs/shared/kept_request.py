@@ -64,7 +64,7 @@ class KeptRequest(NamedTuple):
     start: str
 
 
-_OF_REQUEST: Final = {field.name for field in fields(RunRequest)}.intersection(_Kept.__struct_fields__)
+_OF_REQUEST: Final = {*RunRequest.__struct_fields__}.intersection(_Kept.__struct_fields__)
 _OF_QUESTION: Final = {field.name for field in fields(Question)}.intersection(_Kept.__struct_fields__) - {"form"}
 _decode: Final = msgpack.Decoder(_Kept).decode
 

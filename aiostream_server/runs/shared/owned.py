@@ -50,16 +50,19 @@ def turn_digest(key: TurnKey) -> str:
 
 
 class OwnedRun:
-    """`written` is the number of the last event in Redis; `start` the digest of its idempotency key. `viewers` are
-    processes with viewers of the run, each with the time (of the event loop) until which that is known."""
+    """`written` is the number of the last event in Redis; `start` the digest of its idempotency key, `fingerprint` what
+    the key was used for. `viewers` are processes with viewers of the run, each with the time (of the event loop) until
+    which that is known. `is_late`: Redis was away when the run began, or has lost it since."""
 
-    def __init__(self, run: Run, retention_s: float) -> None:
+    def __init__(self, run: Run, retention_s: float, *, is_late: bool = False) -> None:
         if not isinstance(run.log, ReservedLog):
             raise TypeError("a shared run has a log with reserved numbers")
         self.run: Final = run
         self.log: Final = run.log
         self.written = run.log.written_before
         self.start = ""
+        self.fingerprint = ""
+        self.is_late = is_late
         self.is_known = run.earlier is not None
         self.known: Final = asyncio.Event()
         self.left: Final = asyncio.Event()
@@ -81,6 +84,11 @@ class OwnedRun:
     def is_due(self) -> bool:
         """Whether there is something to write."""
         return self.log.committed > self.written or not self.is_known or self._state != self._told
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether Redis has said, since it was last asked about all runs, that this process drives it."""
+        return self._told is not None
 
     @property
     def is_done(self) -> bool:
@@ -114,7 +122,7 @@ class OwnedRun:
     def order(self, now: float) -> WriteOrder | Append:
         """What is to be written now, by the event loop's time."""
         chunks, run = list(pack(self.log, self.written)), self.run
-        if len(chunks) == 1 and self._is_confirmed(now, chunks[0].last):
+        if len(chunks) == 1 and self._needs_only_events(now, chunks[0].last):
             return Append(run.id, chunks[0].last, bool(self.viewers), chunks[0].payload)
         last = chunks[-1].last if chunks else self.written
         self._telling = self._state
@@ -131,7 +139,7 @@ class OwnedRun:
             request=self._change_of_request(),
         )
 
-    def _is_confirmed(self, now: float, last: int) -> bool:
+    def _needs_only_events(self, now: float, last: int) -> bool:
         """Whether Redis needs nothing but the events, and nobody else can have changed the run."""
         is_reserved = last <= self.log.reserved - _CONFIRMED_AHEAD
         return now < self._confirmed_until and is_reserved and self._state == self._told
@@ -152,6 +160,8 @@ class OwnedRun:
             "" if talk is None else conversation_digest(run.owner, talk.name),
             "" if turn is None else turn_digest(turn),
             self.start,
+            self.is_late,
+            self.fingerprint,
         )
 
     def wrote(self, last: int, now: float) -> None:
@@ -179,6 +189,7 @@ class OwnedRun:
     def forgotten(self) -> None:
         """Redis does not know the run: all of it is written again."""
         self.written, self.is_known, self._told = self.log.dropped, False, None
+        self.is_late = True
         self.doubt()
 
     def disagreed(self, last: int) -> None:

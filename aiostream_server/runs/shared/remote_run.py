@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import structlog
-from msgspec import msgpack
+from msgspec import msgpack, structs
 
 from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import FinishReason
@@ -169,7 +168,7 @@ class RemoteRun:
 
     def card(self) -> RunCard:
         last = max(self._card.last_seq, self.last_seq, self._mirrors.last_of(self.id))
-        return self._card if self._card.finished is not None else replace(self._card, last_seq=last)
+        return self._card if self._card.finished is not None else structs.replace(self._card, last_seq=last)
 
     def take(self, node: str, card: bytes) -> None:
         """The process that drives it has written a newer card."""

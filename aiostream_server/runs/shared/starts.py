@@ -51,7 +51,9 @@ class RedisStarts:
             except RunsUnavailable:
                 if not self._serves_alone:
                     raise
-                return await start()
+                run = await start()
+                self._writer.note_start(run.id, digest(*owner, idempotency.key), idempotency.fingerprint)
+                return run
             return found or await self._start(owner, idempotency, start)
 
         started = await self._here.find_or_start(owner, idempotency, find_elsewhere_or_start)
@@ -101,7 +103,7 @@ class RedisStarts:
             with suppress(RunsUnavailable):  # another caller of this process, or a failed one's successor, claims it
                 await asyncio.shield(self._connection.run(STARTED, name, self._node, ""))
             raise
-        self._writer.note_start(run.id, name)
+        self._writer.note_start(run.id, name, idempotency.fingerprint)
         with suppress(RunsUnavailable):
             await self._connection.run(STARTED, name, self._node, run.id)
         return run

@@ -7,12 +7,12 @@ used; a `Dropped` tells what was shown there and not written.
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
-from msgspec import MsgspecError, msgpack
+from msgspec import MsgspecError, msgpack, structs
 
 from aiostream_server.config.model import LimitsConfig, RunsConfig
 from aiostream_server.errors import RunsUnavailable, ServerError
@@ -20,7 +20,7 @@ from aiostream_server.events import Dropped, Entry, FinishReason, RunFinished, T
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
 from aiostream_server.log.redis.reserved import ReservedLog
-from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, RECALL, WRITE
+from aiostream_server.log.redis.scripts import CLAIM, DRIVEN, FIND, READ, RECALL, WRITE
 from aiostream_server.log.redis.write_order import WriteOrder, write_arguments
 from aiostream_server.runs.card import RunCard
 from aiostream_server.runs.registry import Registry
@@ -56,6 +56,8 @@ class Takeover:
         self._give_back: Final = give_back
         self._registry: Registry | None = None
         self._working: Final[dict[str, asyncio.Task[None]]] = {}
+        self._ending: Final[set[asyncio.Task[None]]] = set()
+        self._claiming: Final = asyncio.Lock()
         self._reasons: Final[dict[str, FinishReason | None]] = {}
         """By run that is being taken over: why it is to end, if someone has asked for that."""
 
@@ -75,28 +77,56 @@ class Takeover:
         if run_id in self._reasons:
             self._reasons[run_id] = reason
 
+    def end_unknown(self) -> None:
+        """End the runs that are this process's for Redis, and that it knows nothing of: the answer to its claim was
+        lost, or Redis has gone back to older data."""
+        ending = asyncio.create_task(self._end_unknown(), name="takeover-unknown")
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
     async def close(self) -> None:
         """Whatever is not ended yet is claimed by another process, once this one's lease is over."""
-        for working in tuple(self._working.values()):
-            working.cancel()
-        if self._working:
-            await asyncio.wait(tuple(self._working.values()))
+        tasks = (*self._working.values(), *self._ending)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _take_over(self, failed: str) -> None:
         teams = () if self._registry is None else self._registry.restartable
         lease_ms = round(self._config.lease_s * 1000)
-        try:
-            claimed = await self._connection.run(CLAIM, failed, self._node, lease_ms, self._config.max_restarts, *teams)
-        except RunsUnavailable:
-            return
-        runs = {run_id.decode(): (reason.decode(), attempt) for run_id, reason, attempt in claimed}
-        if not runs:
-            return
-        again = sum(attempt > 0 for _, attempt in runs.values())
-        _log.warning("runs_taken_over", runs=len(runs), restarted=again, node=failed)
+        arguments: list[str | float] = [failed, self._node, lease_ms, self._config.max_restarts, *teams]
+        with suppress(RunsUnavailable):
+            async with self._claiming:
+                claimed = await self._connection.run(CLAIM, *arguments)
+                runs = {run_id.decode(): (reason.decode(), attempt) for run_id, reason, attempt in claimed}
+                if not runs:  # another process was faster; or it was sent twice, and the first answer was lost
+                    runs = await self._unknown()
+                self._note(runs)
+            if runs:
+                again = sum(attempt > 0 for _, attempt in runs.values())
+                _log.warning("runs_taken_over", runs=len(runs), restarted=again, node=failed)
+                await self._take_all(runs)
+
+    async def _end_unknown(self) -> None:
+        with suppress(RunsUnavailable):
+            async with self._claiming:
+                runs = await self._unknown()
+                self._note(runs)
+            if runs:
+                _log.warning("unknown_runs_ended", runs=len(runs))
+                await self._take_all(runs)
+
+    async def _unknown(self) -> dict[str, tuple[str, int]]:
+        found = [run_id.decode() for run_id in await self._connection.run(DRIVEN, self._node)]
+        return {each: ("", 0) for each in found if each not in self._writer and each not in self._reasons}
+
+    def _note(self, runs: Mapping[str, tuple[str, int]]) -> None:
         for run_id, (reason, _) in runs.items():
             self._writer.lose(run_id)  # the failed process had taken it over from this one, which did not notice yet
             self._reasons[run_id] = "cancelled" if reason == "cancelled" else "interrupted" if reason else None
+
+    async def _take_all(self, runs: Mapping[str, tuple[str, int]]) -> None:
         at_once = asyncio.Semaphore(_AT_ONCE)
 
         async def take(run_id: str, attempt: int) -> None:
@@ -153,7 +183,7 @@ class Takeover:
 
     async def _end(self, run_id: str, reason: FinishReason) -> None:
         found = await self._connection.run(FIND, run_id)
-        if len(found) == 1 or not found or found[0].decode() != self._node:
+        if len(found) == 1 or not found or found[0].decode() != self._node or found[4]:
             return
         last, reserved, card = int(found[2]), int(found[3] or 0), _decode_card(found[5])
         now = time.time()
@@ -163,7 +193,7 @@ class Takeover:
         if reserved > last:
             entries.insert(0, Entry(reserved, now, Dropped(first=last + 1)))
         packed = pack_entries(entries)
-        card = replace(card, finished=finished, last_seq=packed.last)
+        card = structs.replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         order = WriteOrder(run_id, last, packed.last, -1, retention_ms, True, [packed], card=msgpack.encode(card))
         await self._connection.run(WRITE, self._node, retention_ms, "", *write_arguments([order]))

@@ -6,6 +6,7 @@ when a run begins or an agent ends its turn, once in 20 ms. At once what others 
 
 import asyncio
 import math
+from collections.abc import Container
 from contextlib import suppress
 from typing import Final
 
@@ -45,6 +46,11 @@ class WriteSchedule:
         if at < self._viewed_at:
             self._viewed_at = at
             self._wake.set()
+
+    def keep(self, runs: Container[str]) -> None:
+        """Forget what the process keeps no longer."""
+        for names in (self._at_once, self._soon):
+            names.difference_update([each for each in names if each not in runs])
 
     async def until_due(self, has_runs: bool) -> None:
         """Return when there may be something to write."""

@@ -5,6 +5,8 @@ numbers. After an outage it continues where Redis says that it stands.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -49,18 +51,22 @@ class Writer:
         self._schedule: Final = WriteSchedule()
         self._calls: Final = WriteCalls(connection, node, self._doubt_all)
         self._writing: Final = asyncio.Lock()
+        self.lease_until = math.inf
+        """By `time.monotonic()`: before, no other process takes these runs over."""
 
     def __len__(self) -> int:
         return len(self._runs)
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._runs
+        return run_id in self._runs or run_id in self._finished
 
     def add(self, run: Run) -> None:
-        owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s)
+        is_late = not self._connection.is_available
+        owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s, is_late=is_late)
         owned.log.on_shortage = lambda: self.hurry(run.id)
         owned.log.on_turn_end = lambda: self._schedule.write_soon(run.id)
         owned.log.on_complete = lambda: self._complete(run.id)
+        owned.log.doubts = lambda: self._doubts(owned)
         if run.on_disconnect == "continue" or run.earlier is not None:  # others may look for it at once
             self.hurry(run.id)
         else:
@@ -81,10 +87,10 @@ class Writer:
                 async with asyncio.timeout(within_s):
                     await owned.left.wait()
 
-    def note_start(self, run_id: str, start: str) -> None:
-        """The run was started with this idempotency key."""
+    def note_start(self, run_id: str, start: str, fingerprint: str = "") -> None:
+        """The run was started with this idempotency key, which was used for what has this fingerprint."""
         if (owned := self._runs.get(run_id)) is not None:
-            owned.start = start
+            owned.start, owned.fingerprint = start, fingerprint
 
     @property
     def lifetime_ms(self) -> int:
@@ -95,6 +101,11 @@ class Writer:
     def hurry(self, run_id: str) -> None:
         """Write this run now."""
         self._schedule.hurry(run_id)
+
+    def _doubts(self, owned: OwnedRun) -> bool:
+        """Whether the lease was over at some time, and Redis has not yet said what has become of the run."""
+        is_over = time.monotonic() > self.lease_until
+        return self._connection.is_available and (is_over or (owned.is_known and not owned.is_confirmed))
 
     async def _complete(self, run_id: str) -> None:
         """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
@@ -118,6 +129,8 @@ class Writer:
         self._finished.pop(run_id, None)
         if (owned := self._runs.get(run_id)) is not None:
             owned.is_kept = False
+            if not (owned.is_known or self._connection.is_available):
+                self._remove(run_id)  # Redis is away for long, and has never known it
 
     def lose(self, run_id: str) -> None:
         """Another process has taken the run over: end it here."""
@@ -165,7 +178,8 @@ class Writer:
 
     async def write_for_ever(self) -> None:
         while True:
-            if not self._connection.is_available:
+            while not self._connection.is_available:
+                self._schedule.keep(self._runs)
                 await asyncio.sleep(_PAUSE_S)  # the thread of the lease looks whether Redis is back
             await self._schedule.until_due(bool(self._runs))
             try:

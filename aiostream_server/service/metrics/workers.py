@@ -17,7 +17,7 @@ from prometheus_client.registry import CollectorRegistry
 from aiostream_server.service.metrics.totals import added, decode, encode, is_summed, total
 from aiostream_server.service.workers.peers import WorkerPeers
 
-_PERIOD_S: Final = 5.0  # what a worker has counted for so long is lost when it is killed
+_PERIOD_S: Final = 5.0  # a killed worker loses what it counted in this time
 _ANSWER_S: Final = 0.25
 _POLL_S: Final = 0.002
 

@@ -53,7 +53,7 @@ class WorkerPages:
         return cls(descriptor)
 
     def write(self, worker: int, content: bytes) -> None:
-        """For the worker itself."""
+        """Write the worker's page. Only the worker itself calls this."""
         version = self._header(worker)[0] + 1
         os.pwrite(self.descriptor, content, self._place(worker, version))
         self._write_header(worker, version, len(content), zlib.crc32(content), 1)
@@ -81,7 +81,7 @@ class WorkerPages:
                 yield worker, page
 
     def versions(self) -> dict[int, int]:
-        """Of the pages of workers that live."""
+        """The version of each live worker's page, by worker."""
         headers = ((worker, self._header(worker)) for worker in range(1, self._workers + 1))
         return {worker: header[0] for worker, header in headers if header[3]}
 

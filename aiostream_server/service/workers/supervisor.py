@@ -50,7 +50,7 @@ class RestartBackoff:
 
 
 class Supervisor:
-    """For one call of `run`, in the main thread. Closes `listening` when the workers are to stop."""
+    """Serves one call of `run`, in the main thread. Closes `listening` when the workers are to stop."""
 
     def __init__(
         self, listening: Listening, workers: int, command: Command, *, stop_within_s: float, manager: ServiceManager

@@ -25,7 +25,7 @@ from autogen_core.tools import FunctionTool
 
 from aiostream_server.errors import TeamFailed, ToolFailed, forget_traceback
 from aiostream_server.teams.autogen_private.structure import everything_in, handoff_tools, is_a, tools_of
-from aiostream_server.teams.containment import converted, running
+from aiostream_server.teams.containment import cancelled_from_inside, converted, running
 
 _ToolCall = Callable[..., Coroutine[Any, Any, tuple[FunctionCall, FunctionExecutionResult]]]
 _EXECUTE: Final = "_execute_tool_call"
@@ -55,6 +55,8 @@ def contain(team: object) -> None:
 
 def _patch(cls: type, name: str, guard: Callable[[Any], Any]) -> None:
     """Replace the method in each class of `cls` that defines it."""
+    if (cls, name) in _guarded:
+        return  # as every time but the first
     for owner in cls.__mro__:
         if (owner, name) not in _guarded:
             _guarded.add((owner, name))
@@ -207,7 +209,7 @@ def _contained(
     except asyncio.CancelledError as exc:
         if task.cancelling() or (token is not None and token.is_cancelled()):
             raise
-        raise error(f"{what} was cancelled from inside") from exc
+        raise cancelled_from_inside(what, error) from exc
     except Exception:
         raise
     except BaseException as exc:
@@ -249,5 +251,5 @@ async def _stop_when_idle(runtime: SingleThreadedAgentRuntime) -> None:
         stopping.cancel()
     died = running if running is not None and stopping.cancelled() else stopping
     if died.cancelled():
-        raise TeamFailed("the team was cancelled from inside")
+        raise cancelled_from_inside("the team")
     died.result()

@@ -30,6 +30,7 @@ _READ: Final = "get_typed_signature"
 _MAKE: Final = "args_base_model_from_signature"
 _SCHEMA: Final = "schema"
 _MAX_MODELS: Final = 256
+_MAX_TOOLS: Final = 256
 _IMMUTABLE: Final = (str, int, float, bool, bytes, NoneType, Enum)
 _WRITES_SCHEMA: Final = "__get_pydantic_json_schema__"  # such a class of a user's may write another one each time
 _WRAPPED: Final = "__wrapped__"
@@ -37,6 +38,7 @@ _LEADS_ELSEWHERE: Final = frozenset({_WRAPPED, "__signature__"})
 
 _signatures: Final[WeakKeyDictionary[FunctionType, tuple[object, inspect.Signature]]] = WeakKeyDictionary()
 _models: Final[dict[Hashable, type[Any]]] = {}
+_tools: Final[dict[tuple[Callable[..., Any], str | None, str | None], FunctionTool]] = {}
 _schemas: Final[WeakKeyDictionary[type[Any], dict[bool, str]]] = WeakKeyDictionary()
 
 
@@ -52,6 +54,19 @@ class _KnownSignature(inspect.Signature):
         known = cls([*read.parameters.values()], return_annotation=read.return_annotation)
         known.models = {}
         return known
+
+
+def shared_tool(function: Callable[..., Any], name: str | None, description: str | None) -> FunctionTool:
+    """A tool of the function, described by its docstring. The same one each time for a function of a module: it has no
+    state. Another function would be held as long as the process lives, with what it refers to."""
+    is_plain = type(function) is FunctionType
+    if is_plain and (known := _tools.get((function, name, description))) is not None:
+        return known
+    told = inspect.getdoc(function) or "" if description is None else description
+    tool = FunctionTool(function, name=name, description=told)
+    if is_plain and _is_found_by_name(function) and len(_tools) < _MAX_TOOLS:
+        _tools[function, name, description] = tool
+    return tool
 
 
 def share_function_tools() -> None:
@@ -155,4 +170,8 @@ def _is_fixed(hint: Any) -> bool:
     writes = getattr(hint, _WRITES_SCHEMA, None)
     if writes is not None and writes.__module__.partition(".")[0] != "pydantic":
         return False
-    return getattr(sys.modules.get(hint.__module__), hint.__qualname__, None) is hint
+    return _is_found_by_name(hint)
+
+
+def _is_found_by_name(thing: Any) -> bool:
+    return getattr(sys.modules.get(thing.__module__), thing.__qualname__, None) is thing

@@ -16,7 +16,8 @@ from autogen_agentchat.teams._group_chat._events import GroupChatRequestPublish,
 from autogen_core import DefaultTopicId, MessageContext
 from autogen_core.model_context import ChatCompletionContext
 
-from aiostream_server.teams.autogen_private.structure import manager_of, participants_of
+from aiostream_server.teams.autogen_private.running_team import manager_of
+from aiostream_server.teams.autogen_private.structure import participants_of
 
 _RESULTS: Final = "FunctionExecutionResultMessage"
 _USER: Final = "user"

@@ -12,7 +12,7 @@ request (`send_message`) returns what its handler returned, or raises what it ra
 It differs from AutoGen's runtime where that has faults:
 
 * Messages that were published before a handler failed always arrive. AutoGen's runtime drops some of them.
-* A handler that is cancelled from inside ends the run with `RuntimeError`. AutoGen's runtime waits for ever.
+* A handler that is cancelled from inside ends the run with `TeamFailed`. AutoGen's runtime waits for ever.
 * Cancelling `stop_when_idle` cancels the handlers. AutoGen's runtime leaves their tasks behind.
 
 It is a subclass because group chats assert the class of their runtime. It uses no attribute or method of its parent,
@@ -41,6 +41,7 @@ from autogen_core import (
 )
 
 from aiostream_server.teams.autogen_private.runtime_agents import RuntimeAgents
+from aiostream_server.teams.containment import cancelled_from_inside, name_of
 
 _AgentT = TypeVar("_AgentT", bound=Agent)
 _Answer: TypeAlias = asyncio.Future[Any]
@@ -165,7 +166,11 @@ class TeamRuntime(SingleThreadedAgentRuntime):
         work = self._handle(recipient, message, context)
         task = asyncio.create_task(work, name=recipient.type, context=self._started_in.copy())
         self._background_tasks.add(task)
-        task.add_done_callback(self._handled if answer is None else partial(self._answered, answer))
+        token = context.cancellation_token
+        if answer is None:
+            task.add_done_callback(partial(self._handled, recipient, token))
+        else:
+            task.add_done_callback(partial(self._answered, answer, recipient, token))
 
     async def _handle(self, recipient: AgentId, message: Any, context: MessageContext) -> Any:
         agent = self._instantiated_agents.get(recipient) or await self._agents.agent(recipient, self)
@@ -177,26 +182,33 @@ class TeamRuntime(SingleThreadedAgentRuntime):
                 _log.exception("Error processing publish message for %s", recipient)
             raise
 
-    def _handled(self, task: asyncio.Task[Any]) -> None:
+    def _handled(self, recipient: AgentId, token: CancellationToken, task: asyncio.Task[Any]) -> None:
         """The handler of a published message has ended."""
-        if task.cancelled():
-            failure: BaseException | None = RuntimeError(f"{task.get_name()} was cancelled from inside")
-        else:
-            failure = task.exception()
+        failure = self._failure_of(task, recipient, token)
         if failure is not None and self._failure is None and self._started_in is not None:
             self._failure = failure
         self._forget(task)
 
-    def _answered(self, answer: _Answer, task: asyncio.Task[Any]) -> None:
+    def _answered(self, answer: _Answer, recipient: AgentId, token: CancellationToken, task: asyncio.Task[Any]) -> None:
         """The handler of a request has ended. The sender may have been cancelled."""
-        if task.cancelled():
-            answer.cancel()
-        elif (failure := task.exception()) is None:
-            if not answer.done():
+        failure = self._failure_of(task, recipient, token)
+        if not answer.done():
+            if isinstance(failure, asyncio.CancelledError):
+                answer.cancel()
+            elif failure is not None:
+                answer.set_exception(failure)
+            else:
                 answer.set_result(task.result())
-        elif not answer.done():
-            answer.set_exception(failure)
         self._forget(task)
+
+    def _failure_of(
+        self, task: asyncio.Task[Any], recipient: AgentId, token: CancellationToken
+    ) -> BaseException | None:
+        """What a handler has died of; None for one that has not."""
+        if not task.cancelled():
+            return task.exception()
+        is_ended_from_outside = token.is_cancelled() or self._started_in is None
+        return asyncio.CancelledError() if is_ended_from_outside else cancelled_from_inside(name_of(recipient))
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._background_tasks.discard(task)

@@ -18,6 +18,9 @@ _Span: TypeAlias = Callable[..., AbstractContextManager[Any]]
 
 _SPANS: Final = ("trace_create_agent_span", "trace_invoke_agent_span")
 _OF_TURNS: Final = f"{BaseGroupChat.__module__.rpartition('.')[0]}._chat_agent_container"
+_PROVIDER: Final = "_TRACER_PROVIDER"
+"""Where OpenTelemetry keeps it: None where there is none. Its function reads the environment each time."""
+_NO_SPAN: Final = nullcontext()
 _MARK: Final = "__aiostream_spans__"
 _NOT_RECORDING: Final = "ProxyTracerProvider"
 """The class of OpenTelemetry's provider as long as a program has set none."""
@@ -37,11 +40,17 @@ def skip_unrecorded_spans() -> None:
 
 
 def _unless_unrecorded(span: _Span) -> _Span:
+    has_asked = False
+
     @functools.wraps(span)
     def recorded(*args: Any, **named: Any) -> AbstractContextManager[Any]:
         """AutoGen does not use the span itself: an agent's code that does asks OpenTelemetry for the current one."""
+        nonlocal has_asked
+        if has_asked and getattr(_otel, _PROVIDER, _otel) is None:
+            return _NO_SPAN
+        has_asked = True  # this sets the provider that the environment names, if it names one
         if type(_otel.get_tracer_provider()).__name__ == _NOT_RECORDING:
-            return nullcontext()
+            return _NO_SPAN
         return span(*args, **named)
 
     setattr(recorded, _MARK, True)

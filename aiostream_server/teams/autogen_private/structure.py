@@ -1,38 +1,24 @@
-"""Reads what an AutoGen team is made of, and changes its tools: agents, nested teams, tools, clients and messages.
+"""What an AutoGen team is made of: agents, nested teams, tools and model clients.
 
 Agents that are used as tools (`AgentTool`, `TeamTool`) speak, but are no participants: the team's messages do not
 reach them, and their memory is not saved with the team.
 """
 
-import asyncio
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
-from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
-from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat
 from autogen_core.code_executor import CodeExecutor
 from autogen_core.model_context import ChatCompletionContext
-from autogen_core.models import ChatCompletionClient
-from autogen_core.tools import FunctionTool, ToolOverride
 
 if TYPE_CHECKING:
     from autogen_ext.tools.langchain import LangChainToolAdapter
-    from autogen_ext.tools.mcp import McpWorkbench
-    from mcp.client.session import SamplingFnT
 
 _Kind = TypeVar("_Kind")
 
-_MCP: Final = "autogen_ext.tools.mcp"
-ORCHESTRATOR: Final = "MagenticOneOrchestrator"
-"""AutoGen gives every orchestrator of Magentic-One this name."""
-
 
 def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
-    """As `isinstance`, which takes 2 µs for AutoGen's classes, since they derive from a `Protocol`."""
+    """Like `isinstance`, which takes 2 µs for AutoGen's classes, since they derive from a `Protocol`."""
     return kind in type(thing).__mro__
 
 
@@ -42,7 +28,7 @@ def participants_of(thing: object) -> Sequence[object] | None:
 
 
 def _listed(things: object) -> Sequence[object] | None:
-    """As AutoGen keeps them: not `Sequence`, which takes ten times as long to test."""
+    """Tests for the types in which AutoGen keeps them: a test for `Sequence` takes ten times as long."""
     return things if isinstance(things, list | tuple) else None
 
 
@@ -116,115 +102,12 @@ def all_agents(team: object) -> Iterator[object]:
     return (thing for thing in everything_in(team) if participants_of(thing) is None)
 
 
-def user_proxies(team: object) -> Iterator[UserProxyAgent]:
-    return (agent for agent in everything_in(team) if is_a(agent, UserProxyAgent))
-
-
-def people_in(team: object) -> frozenset[str]:
-    """The names of the agents that stand for a person."""
-    return frozenset(agent.name for agent in user_proxies(team))
-
-
-def participant_names(team: object) -> tuple[str, ...]:
-    """The participants of a group chat itself, in order: a nested team counts by its own name, without its agents."""
-    return tuple(participant.name for participant in getattr(team, "_participants", ()))
-
-
-def agent_names(team: object) -> frozenset[str]:
-    """Every agent that can speak, those in tools included. Of the managers only Magentic-One's orchestrator can."""
-    things = everything_in(team)
-    names = {getattr(agent, "name", None) for agent in all_agents(things)}
-    if any(is_a(thing, MagenticOneGroupChat) for thing in things):
-        names.add(ORCHESTRATOR)
-    return _shared(frozenset(name for name in names if isinstance(name, str)))
-
-
-@lru_cache(maxsize=256)
-def _shared(names: frozenset[str]) -> frozenset[str]:
-    """The same set for equal ones: every live run keeps several, of 216 bytes."""
-    return names
-
-
-def names_are_complete(team: object) -> bool:
-    """Whether `agent_names` is the full list: true if the team holds only AutoGen's kinds of agents and teams."""
-    return all(isinstance(thing, BaseChatAgent | BaseGroupChat) for thing in everything_in(team))
-
-
-def answerers(team: object) -> frozenset[str]:
-    """The agents that answer where `answer_from` is not set: a lone agent (not its inner ones), or an orchestrator."""
-    if is_a(team, MagenticOneGroupChat):
-        return frozenset({ORCHESTRATOR})
-    if (participants := participants_of(team)) is not None:
-        return answerers(participants[0]) if len(participants) == 1 else frozenset()
-    if (wrapped := getattr(team, "_wrapped_agent", None)) is not None:
-        return answerers(wrapped)
-    name = getattr(team, "name", None)
-    return _shared(frozenset({name} if isinstance(name, str) else ()))
-
-
-def client_of_agent(team: object, name: str) -> ChatCompletionClient | None:
-    """The model client of the agent of that name; of any agent, if that one has none."""
-    agents = sorted(all_agents(team), key=lambda agent: getattr(agent, "name", None) != name)
-    clients = (client for agent in agents if isinstance(client := model_client_of(agent), ChatCompletionClient))
-    return next(clients, None)
-
-
-def code_runners(team: object) -> frozenset[str]:
-    """The agents without a model that execute the code blocks of others: their messages are program output."""
-    runners = (agent for agent in all_agents(team) if is_a(agent, CodeExecutorAgent))
-    return _shared(frozenset(agent.name for agent in runners if model_client_of(agent) is None))
-
-
-def tools_in_threads(team: object) -> frozenset[str]:
-    """The tools that AutoGen runs in a thread, which cannot be cancelled: plain (not async) functions."""
-    tools = (tool for agent in all_agents(team) for tool in tools_of(agent) if isinstance(tool, FunctionTool))
-    return frozenset(tool.name for tool in tools if not asyncio.iscoroutinefunction(tool._func))
-
-
 def model_contexts(team: object) -> Iterator[ChatCompletionContext]:
     """The message histories that agents send to their models."""
     for agent in agents_in(team):
         context = getattr(agent, "model_context", None)
         if isinstance(context, ChatCompletionContext):
             yield context
-
-
-def sees_images(team: object) -> bool:
-    """Whether the models of all its agents take images. Agents without a model do not count."""
-    clients = map(model_client_of, agents_in(team))
-    return all(client.model_info["vision"] for client in clients if isinstance(client, ChatCompletionClient))
-
-
-def state_signature(team: object) -> list[str]:
-    """Classes and names of the agents: a saved state is loaded only into a team with the same signature."""
-    agents = (f"{getattr(agent, 'name', '')}: {type(agent).__qualname__}" for agent in agents_in(team))
-    return [type(team).__qualname__, *agents]
-
-
-def manager_of(team: object) -> object | None:
-    """The manager of a group chat that has run, or has saved or loaded its state; None for anything else."""
-    runtime, manager = getattr(team, "_runtime", None), getattr(team, "_group_chat_manager_topic_type", None)
-    agents = getattr(runtime, "_instantiated_agents", {})
-    return next((agent for agent_id, agent in agents.items() if agent_id.type == manager), None)
-
-
-def active_speakers(team: object) -> frozenset[str]:
-    """The members of a group chat whose turns it waits for; several only in a graph. Empty for anything else."""
-    return frozenset(getattr(manager_of(team), "_active_speakers", ()))
-
-
-def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
-    """The messages of such a group chat; empty for anything else."""
-    return tuple(getattr(manager_of(team), "_message_thread", ()))
-
-
-def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:
-    """The tasks of the runtimes of the team and of the teams inside it, the innermost runtimes first."""
-    for inner in _directly_in(team):
-        yield from background_tasks(inner)
-    runtime = getattr(team, "_runtime", None)
-    if tasks := tuple(getattr(runtime, "_background_tasks", ())):
-        yield tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,42 +160,15 @@ def replace_workbenches(agent: object, workbenches: Sequence[object]) -> None:
     vars(agent)["_workbench"] = list(workbenches)
 
 
-def is_unstarted_mcp(workbench: object) -> "TypeGuard[McpWorkbench]":
-    """Whether this is an `McpWorkbench` without a session. Does not import AutoGen's MCP module, nor `mcp`."""
-    loaded = sys.modules.get(_MCP)  # if it is not loaded, there is no such workbench
-    is_autogens = loaded is not None and type(workbench) is loaded.McpWorkbench
-    return is_autogens and getattr(workbench, "_actor", None) is None
-
-
-def mcp_tool_overrides(workbench: "McpWorkbench") -> Mapping[str, ToolOverride]:
-    return workbench._tool_overrides
-
-
-def mcp_sampling(workbench: "McpWorkbench") -> "SamplingFnT | None":
-    """Answers a server's request for a model's words (MCP "sampling") as AutoGen does; None without a model client."""
-    client = workbench._model_client
-    return None if client is None else _Sampling(client).answer
-
-
-class _Sampling:
-    """Passed to a callback of `McpSessionActor` as its `self`, of which the callback only reads `_model_client`."""
-
-    def __init__(self, model_client: object) -> None:
-        self._model_client = model_client
-
-    async def answer(self, context: Any, params: Any) -> Any:  # the types of MCP's callback
-        from autogen_ext.tools.mcp import McpSessionActor
-
-        return await McpSessionActor._sampling_callback(self, context, params)  # type: ignore[arg-type]
-
-
 def code_executors_in(team: object) -> Iterator[CodeExecutor]:
-    """Those of agents and of tools: each once."""
+    """The code executors of agents and of tools, each once."""
     found: dict[int, CodeExecutor] = {}
     for thing in everything_in(team):
         candidates = [getattr(thing, "_code_executor", None)]
         candidates += [getattr(tool, "_executor", None) for tool in tools_of(thing)]
-        found |= {id(candidate): candidate for candidate in candidates if isinstance(candidate, CodeExecutor)}
+        for candidate in candidates:
+            if candidate is not None and isinstance(candidate, CodeExecutor):
+                found[id(candidate)] = candidate
     return iter(found.values())
 
 

@@ -33,7 +33,7 @@ def describe(component: Component) -> Iterator[str]:
 
 
 def _is(place: Place, kind: str) -> bool:
-    """By its `component_type`, else by the name of its class."""
+    """Whether the component is of this kind, by its `component_type`, else by the name of its class."""
     said = place.found.get("component_type")
     if place.class_name == "McpWorkbench":
         return kind == "tool"

@@ -18,7 +18,7 @@ HOW_TO_LIST: Final = "[components] hosts lists those that may be asked, or set t
 
 
 def plain_host(host: str) -> str:
-    """As `[components] hosts` has it: in lower case, without brackets and a last dot."""
+    """The host in the form of `[components] hosts`: in lower case, without brackets and a trailing dot."""
     return unicodedata.normalize("NFKC", host).strip().strip("[]").rstrip(".").lower()
 
 

@@ -110,7 +110,7 @@ def prepare(
 
 
 def _missing_browsers(component: Component) -> list[str]:
-    """Without this check, the web surfer would answer a question by a message about its missing browser."""
+    """A problem if the browser of a web surfer is not installed: its answer would be a message about that."""
     surfers = [place for place in components(component) if place.class_name == "MultimodalWebSurfer"]
     chromium = [place for place in surfers if not place.config.get("browser_channel")]
     if not chromium or not _lacks_chromium():

@@ -34,7 +34,7 @@ class CodeAgent(BaseChatAgent):
     """An agent without a model, and without state between turns."""
 
     async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
-        """For agents that define `on_messages_stream` instead."""
+        """The last response of `on_messages_stream`, which these agents define."""
         async for said in self.on_messages_stream(messages, cancellation_token):
             if isinstance(said, Response):
                 return said

@@ -57,7 +57,7 @@ class QueryOutcome(BaseTextChatMessage):
     has_file: bool = False
 
     def to_model_message(self) -> UserMessage:
-        """As a user message: the system prompt tells the model that rows are data, not instructions."""
+        """A user message: the system prompt tells the model that rows are data, not instructions."""
         file = f"\n\n{ROWS_AS_FILE}" if self.has_file else ""
         text = f"Result of the query ({self.summary}):\n\n{self.content}{file}"
         return UserMessage(content=text, source=self.source)

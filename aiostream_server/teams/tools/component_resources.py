@@ -11,13 +11,11 @@ from urllib.parse import urlsplit
 from autogen_core.tools import Workbench
 
 from aiostream_server.errors import ToolFailed
+from aiostream_server.teams.autogen_private.mcp_workbench import is_unstarted_mcp, mcp_sampling, mcp_tool_overrides
 from aiostream_server.teams.autogen_private.structure import (
     code_executors_in,
     everything_in,
     is_unstarted_executor,
-    is_unstarted_mcp,
-    mcp_sampling,
-    mcp_tool_overrides,
     replace_workbenches,
     workbenches_of,
 )
@@ -41,10 +39,11 @@ async def tie_to_run(team: object, scope: RunScope) -> None:
     things = everything_in(team)
     for thing in things:
         workbenches = workbenches_of(thing)
-        for workbench in filter(is_unstarted_mcp, workbenches):
+        unstarted = [workbench for workbench in workbenches if is_unstarted_mcp(workbench)]
+        for workbench in unstarted:
             if id(workbench) not in ours:
                 ours[id(workbench)] = _replacement(workbench, scope)
-        if any(map(is_unstarted_mcp, workbenches)):
+        if unstarted:
             replace_workbenches(thing, [ours.get(id(workbench), workbench) for workbench in workbenches])
         make_names_unique(thing)
     for executor in code_executors_in(things):

@@ -76,7 +76,7 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
 
 
 class _SqlTools(StaticWorkbench):
-    """Without the last tool, which shows more tables, while the whole schema fits into the prompt."""
+    """Leaves out the last tool, which shows more tables, while the whole schema fits into the prompt."""
 
     def __init__(self, database: Database, tools: list[BaseTool[Any, Any]]) -> None:
         super().__init__(tools)

@@ -173,13 +173,13 @@ def first_of(exc: BaseException) -> BaseException:
 
 
 def mark_as_retrieved(opened: asyncio.Future[_T]) -> None:
-    """Without this, asyncio logs the exception of a future that is never awaited."""
+    """Keeps asyncio from logging the exception of a future that is never awaited."""
     if not opened.cancelled():
         opened.exception()
 
 
 def limited(text: str, byte_limit: int) -> str:
-    """At most `byte_limit` bytes of UTF-8, with the number of bytes that were left out."""
+    """The text cut to `byte_limit` bytes of UTF-8, with the number of bytes that were left out."""
     content = text.encode("utf-8", "replace")
     if len(content) <= byte_limit:
         return text

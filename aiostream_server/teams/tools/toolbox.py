@@ -113,7 +113,7 @@ def _mcp_tool(name: str, config: McpToolConfig) -> ConfiguredTool:
     if (problem := mcp_version_problem()) is not None:
         raise ConfigError([problem])
     try:
-        from aiostream_server.teams.tools.mcp.workbench import McpTool
+        from aiostream_server.teams.tools.mcp.tool import McpTool
     except ImportError:
         raise ConfigError([f'kind = "mcp" needs: {install_hint("mcp")}']) from None
     return McpTool(name, config)

@@ -99,10 +99,12 @@ def make_names_unique(agent: object) -> None:
 
     Workbenches that stream the messages of agents in tools stay: AutoGen looks at their class.
     """
+    handoffs = handoff_names(agent)
+    if len(workbenches_of(agent)) <= 1 and not handoffs:
+        return  # the tools of one workbench have names of their own
     workbenches = [bench for bench in workbenches_of(agent) if isinstance(bench, Workbench)]
     streaming = [bench for bench in workbenches if isinstance(bench, StaticStreamWorkbench)]
     others = [bench for bench in workbenches if not isinstance(bench, StaticStreamWorkbench)]
-    handoffs = handoff_names(agent)
     names = [*_names(workbenches), *handoffs]
     all_known = all(tools_in(bench) is not None for bench in workbenches)
     is_alone = len(workbenches) == 1 and not handoffs

@@ -32,7 +32,7 @@ class StatementDeadline:
 
     @property
     def remaining_s(self) -> float:
-        """At least 0."""
+        """The seconds that are left; never negative."""
         return max(0.0, self._deadline - time.monotonic())
 
     def is_over(self) -> bool:
@@ -51,7 +51,7 @@ class ResultCursor(Protocol):
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Of the columns, as the database names them; of SQLite, those of the values that were read so far."""
+        """The columns' types as the database names them; of SQLite, those of the values that were read so far."""
         ...
 
     @property

@@ -51,7 +51,7 @@ _DRIVERS: Final[dict[DialectName, str]] = {"sqlite": "sqlite+aiosqlite", "postgr
 # TypeError for an unknown parameter in the URL, and a ValueError for a date that Python cannot hold (44 BC).
 _DRIVER_ERRORS: Final = (
     *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError),
-    *(OSError, TypeError, ValueError),
+    *(asyncpg.InternalClientError, OSError, TypeError, ValueError),
 )
 
 
@@ -154,7 +154,7 @@ class Database:
         await self._backend.close()
 
     async def _read_if_changed(self, catalog: Catalog) -> tuple[str, Schema] | None:
-        """With its stamp. None where nothing has changed; but values can, so now and then all is read again."""
+        """The schema with its stamp; None if nothing has changed. Values change unseen, so it is read now and then."""
         stamp = await catalog.stamp()
         age_s = time.monotonic() - self._schema_read_at
         if stamp == self._stamp and age_s < _SAMPLES_LIFETIMES * self._schema_lifetime_s:

@@ -29,7 +29,7 @@ class _QuietParser(Parser):
     LAMBDAS: ClassVar = {TokenType.FARROW: Parser.LAMBDAS[TokenType.FARROW]}
 
     def _warn_unsupported(self) -> None:
-        """Without this, sqlglot writes unsupported statements into the log."""
+        """Keeps sqlglot from writing unsupported statements into the log."""
 
     def _parse_term(self, parse_mod: bool = True) -> exp.Expr | None:
         """`LIMIT 2 - n % 2` is arithmetic. In other dialects `%` ends a limit."""

@@ -24,7 +24,7 @@ _TABLE_COLUMNS: Final = 50
 
 @dataclass(slots=True)
 class _Size:
-    """Of a query after every name in it was replaced by what it stands for.
+    """The size of a query after every name in it was replaced by what it stands for.
 
     By column: `chars` is the length of the longest value, `terms` how many terms the column's expression has.
     """

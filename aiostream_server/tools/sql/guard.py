@@ -170,7 +170,7 @@ class Guard:
         return written
 
     def _write(self, root: exp.Expr) -> str:
-        """In lines where it is long: people read it before they approve it. Indentation at most doubles it."""
+        """The statement; a long one in lines: people read it before they approve it. Indentation at most doubles it."""
         write = partial(
             root.sql,
             DIALECTS[self.dialect],

@@ -30,8 +30,12 @@ _END_TIMEOUT_S: Final = 2.0
 _LOCK_TIMEOUT_S: Final = 2.0
 _CHECK_CLIENT: Final = "500ms"
 
-LOST: Final = (*(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError),)
+LOST: Final = (
+    *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError),
+    asyncpg.InternalClientError,  # the server's last words stand between two answers: "cannot switch to state 12"
+)
 """What a broken connection raises. `QueryCanceledError` is among them: test for it first."""
+_ENDING: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _STARTING: Final = (asyncpg.CannotConnectNowError, ConnectionRefusedError, FileNotFoundError)
 
 
@@ -133,7 +137,7 @@ class PostgresConnections:
                 return connection
 
     async def _put_back(self, connection: asyncpg.Connection, started: float, mark: str) -> None:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        with suppress(*_ENDING):
             await connection.execute("ROLLBACK", timeout=_END_TIMEOUT_S)
             took_s = time.monotonic() - started
             if took_s < _LONG_S and not self._is_closed and len(self._idle) < _MOST_IDLE:
@@ -145,7 +149,7 @@ class PostgresConnections:
         """Cancel the statement. Terminate its backend where that does not help, as far as the role may."""
         if await _closed(connection):
             return
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        with suppress(*_ENDING):
             async with asyncio.timeout(_END_TIMEOUT_S):
                 other = await asyncpg.connect(**self.arguments)
                 try:
@@ -163,7 +167,7 @@ async def _closed(connection: asyncpg.Connection) -> bool:
         await connection.close(timeout=_CANCEL_TIMEOUT_S)
     except TimeoutError:
         return False
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except _ENDING:
         connection.terminate()
     return True
 

@@ -68,7 +68,7 @@ def _names(query: exp.Expr, known: frozenset[str]) -> Iterator[str]:
 
 
 def _projections(query: exp.Expr) -> Sequence[exp.Expr]:
-    """Of all branches of UNION and the like."""
+    """The items of SELECT in all branches of UNION and the like."""
     if isinstance(query, exp.SetOperation):
         return [*_projections(query.left), *_projections(query.right)]
     if isinstance(query, exp.Subquery):

@@ -69,7 +69,7 @@ class Table:
 
     @property
     def names(self) -> tuple[str, str]:
-        """As a statement can name it: as `full_name`, and with its schema."""
+        """The names that a statement may use: `full_name`, and the name with its schema."""
         return (self.full_name, f"{self.schema}.{self.name}")
 
 
@@ -203,7 +203,7 @@ class Schema:
         return self._quote(full_name) if table is None else self.quoted(table)
 
     def _quote(self, name: str) -> str:
-        """In quotes where the name is a reserved word or not a plain identifier."""
+        """The name, in quotes if it is a reserved word or not a plain identifier."""
         return str(_QUOTES[self.dialect].quote(name))
 
 

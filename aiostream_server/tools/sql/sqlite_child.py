@@ -87,7 +87,7 @@ class Statement:
         return {"columns": self.columns, **self.read(most)}
 
     def read(self, count: int) -> dict[str, object]:
-        """At most `count` rows, fewer where they are long."""
+        """Read at most `count` rows, fewer where they are long."""
         rows: list[list[object]] = []
         size = 0
         while len(rows) < count and size < _MAX_STEP_CHARS:
@@ -127,7 +127,7 @@ class Statement:
         return text if len(text) <= self._max_chars else {"beginning": text[: self._max_chars], "size": len(text)}
 
     def _plain(self, value: object) -> object:
-        """As SQLite's shell shows it: it computes with 17 digits and writes 15, so 0.1 + 0.2 is 0.3."""
+        """The value as SQLite's shell shows it: that computes with 17 digits and writes 15, so 0.1 + 0.2 is 0.3."""
         if isinstance(value, float):
             if math.isinf(value):
                 return "Inf" if value > 0 else "-Inf"

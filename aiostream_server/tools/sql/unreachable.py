@@ -13,6 +13,7 @@ LOST_MESSAGE: Final = "the connection to it was lost while the statement ran: tr
 _LOST: Final = (
     *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError),
     *(asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError, asyncpg.IdleInTransactionSessionTimeoutError, OSError),
+    asyncpg.InternalClientError,  # the server's last words stand between two answers
 )
 
 
@@ -24,7 +25,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def why_unreachable(error: BaseException, url: URL) -> str:
-    """Without the way to the database: its host, and the password."""
+    """The reason, without the database's host and password."""
     known = None if isinstance(error, QueryFailed) or url.get_backend_name() == "sqlite" else known_problem(error)
     if known is not None:
         return known

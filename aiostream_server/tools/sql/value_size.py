@@ -68,7 +68,7 @@ def called_chars(name: str, arguments: Sequence[exp.Expr], inner: Sequence[float
 
 
 def literal_chars(literal: exp.Literal) -> float:
-    """Of a number, the digits before its point: `1e100000` has 100,000."""
+    """The length of a literal; of a number, the digits before its point: `1e100000` has 100,000."""
     if exponent := _EXPONENT.fullmatch(literal.name.strip()):
         return max(len(literal.name), min(abs(float(exponent[1])), 10.0**6))
     return len(literal.name) if literal.is_string else min(NUMBER_DIGITS, len(literal.name))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import AuxiliaryConfig, OpenAIModelConfig
-from aiostream_server.events.model import TokenCount
+from aiostream_server.events.base import TokenCount
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta

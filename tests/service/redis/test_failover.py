@@ -90,6 +90,16 @@ async def test_the_keys_move_to_another_node_of_a_cluster(tmp_path: Path, provid
         assert third.command("exists", "{t}:seen") == "1"
 
 
+async def test_a_replica_in_a_cluster_is_promoted(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """The URL names only the node that fails."""
+    with running_redis_cluster(replicas=True, timeout_ms=1000) as nodes:
+        at, owner = next(
+            (at, node) for at, node in enumerate(nodes[:3]) if "MOVED" not in node.command("exists", "{t}:x")
+        )
+        await _streams_go_on(f"redis+cluster://127.0.0.1:{owner.port}", tmp_path, provider, owner.kill)
+        assert "role:master" in nodes[3 + at].command("info", "replication")
+
+
 async def test_what_redis_has_lost_of_finished_runs_is_written_again(
     tmp_path: Path, provider: ScriptedProvider, own_redis: RedisServer
 ) -> None:

@@ -6,8 +6,9 @@ scripts can derive the others from it. `now` is always Redis' own clock, in mill
 
     nodes                ZSET    process -> the end of its lease
     seen, grace          when any process renewed its lease last; until when none is taken to have failed
+    behind               exists for a while after Redis has lost data or was away: runs may still have to be written
     node:N:runs          SET     the live runs that process N drives
-    node:N:slots         HASH    the slots that it holds: run -> key and user
+    node:N:slots         SET     the runs that hold slots of it
     node:N:stops         HASH    its runs that others asked to end: run -> reason
     node:N:call          the number of its latest `write` or `append`
     run:R                HASH    node, owner, card, last (number), reserved (number), finished, turn, start; of a run
@@ -46,7 +47,7 @@ class Script:
 
     @classmethod
     def of(cls, body: str) -> "Script":
-        """Of a body that uses `base` and `now`."""
+        """A script whose body uses `base` and `now`."""
         text = _text("functions/now") + body
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -65,6 +66,7 @@ CHECK: Final = _script("check")
 RENEW: Final = _script("renew")
 RETIRE: Final = _script("retire", "slots")
 CLAIM: Final = _script("claim", "slots")
+DRIVEN: Final = _script("driven")
 
 # runs
 APPEND: Final = _script("append")

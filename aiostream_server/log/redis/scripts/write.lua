@@ -31,7 +31,7 @@ for number, order in ipairs(cmsgpack.unpack(ARGV[4])) do
     end
     if not found[1] and birth then
         redis.call('DEL', events)  -- of a run that was evicted without them
-        local owner, created, digest, talk, turn, start = unpack(birth)
+        local owner, created, digest, talk, turn, start, is_late, fingerprint = unpack(birth)
         redis.call('HSET', key, 'node', node, 'owner', owner, 'last', expected, 'digest', digest)
         if turn ~= '' then redis.call('HSET', key, 'turn', turn) end
         if start ~= '' then redis.call('HSET', key, 'start', start) end
@@ -39,7 +39,23 @@ for number, order in ipairs(cmsgpack.unpack(ARGV[4])) do
         redis.call('SADD', base .. 'node:' .. node .. ':runs', run)
         redis.call('ZADD', base .. 'of:' .. digest, created, run)
         redis.call('PEXPIRE', base .. 'of:' .. digest, 2 * lifetime)
-        if talk ~= '' then redis.call('SET', base .. 'latest:' .. talk, run, 'PX', lifetime) end
+        if talk ~= '' then  -- what was lost is written again in any order
+            local latest = redis.call('GET', base .. 'latest:' .. talk)
+            local at = latest and redis.call('ZSCORE', base .. 'of:' .. digest, latest)
+            if not at or tonumber(at) <= created then
+                redis.call('SET', base .. 'latest:' .. talk, run, 'PX', lifetime)
+            end
+        end
+        if is_late then  -- Redis was not told, or has lost, in which turn it is and which key has started it
+            if turn ~= '' then
+                redis.call('ZADD', base .. 'turn:' .. turn, 'NX', created, run)
+                redis.call('PEXPIRE', base .. 'turn:' .. turn, lifetime)
+            end
+            if fingerprint ~= '' and redis.call('EXISTS', base .. 'start:' .. start) == 0 then
+                redis.call('HSET', base .. 'start:' .. start, 'fingerprint', fingerprint, 'node', node, 'run', run)
+                redis.call('PEXPIRE', base .. 'start:' .. start, lifetime)
+            end
+        end
         last = expected
     end
     if not last then

@@ -1,13 +1,6 @@
-"""The tools of an MCP server as an AutoGen workbench; results become text. `McpTool` is the kind "mcp" of tools.
-
-AutoGen passes only text to models, and would write an image as base64. An image is kept as a file of the run instead,
-and named by a link, where the run can keep files.
-"""
+"""The tools of an MCP server as an AutoGen workbench; results become text."""
 
 import asyncio
-import base64
-import binascii
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -16,29 +9,18 @@ from autogen_core import CancellationToken
 from autogen_core.tools import ParametersSchema, TextResultContent, ToolOverride, ToolResult, ToolSchema, Workbench
 from mcp import McpError
 from mcp.types import (
-    AudioContent,
     CallToolResult,
-    ContentBlock,
-    EmbeddedResource,
-    ImageContent,
-    ResourceLink,
-    TextContent,
-    TextResourceContents,
     Tool,
 )
 from pydantic import BaseModel
 
-from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
 from aiostream_server.models.tool_names import valid_names
 from aiostream_server.models.tool_schemas import schema_notes
-from aiostream_server.store.run_files import FileRefused, current_files
-from aiostream_server.teams.tools.mcp.connection import McpSettings, NoAnswer, Unreachable
+from aiostream_server.teams.tools.mcp.connection import NoAnswer, Unreachable
+from aiostream_server.teams.tools.mcp.result_text import as_text
 from aiostream_server.teams.tools.mcp.server import McpServer
-from aiostream_server.teams.tools.mcp.transport import Program, Service
-from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope, limited
-
-_READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeout ends it
+from aiostream_server.teams.tools.scope import limited
 
 _log = structlog.get_logger()
 
@@ -126,7 +108,7 @@ class McpToolset(Workbench):
         except Exception as exc:
             text, is_error = self._failure(name, exc), True  # the model sees it and may do something else
         else:
-            text, is_error = await _as_text(result), result.isError
+            text, is_error = await as_text(result), result.isError
         finally:
             calling.cancel()
         content = TextResultContent(content=limited(text, self._byte_limit))
@@ -181,110 +163,3 @@ class McpToolset(Workbench):
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Has no state."""
-
-
-class McpTool(ConfiguredTool):
-    """A `[tools.NAME]`: one server that all runs share, or one for each run. Opened by `begin`, or by its first use."""
-
-    def __init__(self, name: str, config: McpToolConfig) -> None:
-        self._config: Final = config
-        self._settings: Final = mcp_settings(name, config)
-        self._shared: Final = McpServer(self._settings) if config.scope == "shared" else None
-        self._notes: Sequence[str] = ()
-
-    def begin(self) -> None:
-        if self._shared is not None:
-            self._shared.begin()
-
-    def workbench(self, scope: RunScope) -> Workbench:
-        if self._shared is not None:
-            return self._toolset(self._shared)
-        server = McpServer(self._settings)
-        scope.on_close(server.close)
-        return self._toolset(server)
-
-    async def problem(self) -> str | None:
-        server = self._shared or McpServer(self._settings)
-        try:
-            if (problem := await server.problem()) is not None:
-                return f"the MCP server cannot be used: {problem}"
-            toolset = self._toolset(server)
-            problem = await toolset.problem()
-            self._notes = toolset.notes()
-            return problem
-        except ToolFailed as exc:
-            return str(exc)
-        finally:
-            if server is not self._shared:
-                await server.close()
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self._notes
-
-    async def close(self) -> None:
-        if self._shared is not None:
-            await self._shared.close()
-
-    def _toolset(self, server: McpServer) -> McpToolset:
-        config = self._config
-        return McpToolset(server, only=config.only, prefix=config.prefix, byte_limit=config.byte_limit)
-
-
-def mcp_settings(name: str, config: McpToolConfig) -> McpSettings:
-    secret_env = {key: value.get_secret_value() for key, value in config.secret_env.items()}
-    place: Program | Service
-    if config.url is not None:
-        read_timeout_s = max(config.call_timeout_s, config.start_timeout_s) + _READ_MARGIN_S
-        place = Service(config.url, config.transport == "sse", config.all_headers, read_timeout_s)
-    else:
-        place = Program(config.command or "", config.args, {**config.env, **secret_env}, config.folder)
-    secrets = [value.get_secret_value() for value in config.secret_headers.values()]
-    return McpSettings(
-        name=name,
-        place=place,
-        call_timeout_s=config.call_timeout_s,
-        start_timeout_s=config.start_timeout_s,
-        source=f"[tools.{name}]",
-        secrets=(*secret_env.values(), *secrets),
-    )
-
-
-async def _as_text(result: CallToolResult) -> str:
-    """The parts one after the other; where there are none, the structured content as JSON."""
-    parts = [await _part(content) for content in result.content]
-    if not parts and result.structuredContent is not None:
-        parts = [json.dumps(result.structuredContent, ensure_ascii=False)]
-    return "\n".join(parts)
-
-
-async def _part(content: ContentBlock) -> str:
-    match content:
-        case TextContent():
-            return content.text
-        case EmbeddedResource(resource=TextResourceContents() as resource):
-            return resource.text
-        case EmbeddedResource():
-            return f"[{content.resource.mimeType or 'data'}: {content.resource.uri}]"
-        case ResourceLink():
-            return f"[{content.name}: {content.uri}]"
-        case ImageContent():
-            return await _picture(content)
-        case AudioContent():
-            return _note(content)
-
-
-async def _picture(image: ImageContent) -> str:
-    files = current_files.get()
-    if files is None:
-        return _note(image)
-    try:
-        content = base64.b64decode(image.data, validate=True)
-        file = await files.add(content, image.mimeType, "Picture", in_answer=True)
-    except (binascii.Error, FileRefused):
-        return _note(image)
-    return f"To show the picture, put this line into your answer as it is:\n\n{file.markdown}"
-
-
-def _note(content: ImageContent | AudioContent) -> str:
-    return f"[{content.mimeType}, {len(content.data) * 3 // 4} bytes, which cannot be shown]"

@@ -47,7 +47,7 @@ class PostgresCatalog:
         self._connection: Final = connection
 
     async def stamp(self) -> str:
-        """Of the row versions of all catalogs, which change with every object, comment and right."""
+        """The row versions of all catalogs: they change with every object, comment and right."""
         session = await self._session()
         versions = (await self._connection.execute(STAMP)).all()
         return repr((session.version, session.timezone, session.home, sorted(tuple(row) for row in versions)))
@@ -72,7 +72,7 @@ class PostgresCatalog:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """As the catalog has it; the fields are those of `COLUMN_FIELDS`."""
+    """A column as the catalog has it; the fields are those of `COLUMN_FIELDS`."""
 
     number: int
     name: str
@@ -88,7 +88,7 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """As the catalog has it. `columns` are by their numbers, in order; some may be closed to the role."""
+    """A table as the catalog has it. `columns` are by their numbers, in order; the role may not read all of them."""
 
     id: int
     schema: str

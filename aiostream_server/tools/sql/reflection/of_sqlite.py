@@ -180,7 +180,7 @@ def _quoted(name: str) -> str:
 
 
 def _with_known_references(tables: Collection[Table]) -> tuple[Table, ...]:
-    """Without references to what was left out. SQLite keeps the names as they were written: any case, no column."""
+    """The tables without references to those left out. SQLite keeps names as they were written: any case, no column."""
     by_name = {table.name.lower(): table for table in tables}
 
     def known(reference: tuple[str, str] | None) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"\w+")
 
 
 class SchemaChooser:
-    """For one schema as it was read. `budget` is in tokens, as `estimated_tokens` counts them.
+    """Chooses from one schema as it was read. `budget` is in tokens, as `estimated_tokens` counts them.
 
     Making one, and its methods, take up to some hundred milliseconds for a thousand tables: call them in a thread.
     """

@@ -31,7 +31,7 @@ _REMARK_CHARS: Final = 60
 
 
 class _Detail(NamedTuple):
-    """Of one table: how many tokens its columns may take, and how many the names of further columns."""
+    """How many tokens the columns of one table may take, and how many the names of further columns."""
 
     columns: int
     names: int
@@ -92,7 +92,7 @@ class Excerpts:
         return "\n".join([*chosen.values(), *remarks[:_MOST_REMARKS]])
 
     def _fill(self, order: Sequence[int], terms: Sequence[Term], budget: int) -> dict[int, str]:
-        """As many as fit, in their order; the first ones in more detail."""
+        """Describe as many tables as fit, in their order; the first ones in more detail."""
         words = {root(word) for term in terms for sure, words in term.meanings if sure >= _SURE for word in words}
         wide = int(_WIDE_SHARE * self._budget)
         details = (_Detail(wide, wide // 2), _SOME_DETAIL, _LITTLE_DETAIL)
@@ -113,7 +113,7 @@ class Excerpts:
         return chosen
 
     def _narrowed(self, table: Table, words: Set[str], detail: "_Detail") -> str:
-        """With the keys and the columns that the words mean first, and the others by name."""
+        """The table with its keys and the columns that the words mean first, and the other columns by name."""
         shown: set[str] = set()
         left = detail.columns
         for column in sorted(table.columns, key=lambda each: self._rank(each, table, words)):

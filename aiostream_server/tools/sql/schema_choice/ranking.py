@@ -128,7 +128,7 @@ def _weighed(texts: Iterable[str]) -> Sequence[Mapping[str, float]]:
 
 
 def _beside(names: Sequence[str]) -> Mapping[int, tuple[int, str]]:
-    """For `orders_audit` beside `orders` the number of that table, and the root of the last word."""
+    """For a table such as `orders_audit` beside `orders`: the number of `orders`, and the root of the last word."""
     known = {name: number for number, name in enumerate(names)}
     split = ((number, *name.rpartition("_")) for number, name in enumerate(names))
     return {number: (known[base], root(suffix.lower())) for number, base, _, suffix in split if base in known}
@@ -160,7 +160,7 @@ def _sure_words(terms: Sequence[Term]) -> Collection[str]:
 
 
 def _interleaved(totals: Scores, by_term: Sequence[Scores]) -> Iterator[int]:
-    """Of the total order several tables for each row of every term's own order."""
+    """Takes several tables of the total order for each one of every term's own order."""
     overall = _ordered(totals)
     orders = sorted((_ordered(scores)[:_OF_TERM] for scores in by_term), key=lambda order: -totals[order[0]])
     yield from overall[:3]

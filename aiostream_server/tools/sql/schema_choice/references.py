@@ -18,7 +18,7 @@ _EVERYDAY: Final = word_set(
 
 
 class Reference(NamedTuple):
-    """Of one table to another, both as numbers, by a column."""
+    """A reference of one table to another, both as numbers, by a column."""
 
     here: int
     there: int

@@ -35,7 +35,7 @@ class Vocabulary:
         self._known: Final = frozenset(words)
 
     def term(self, word: str, weight: float = 1.0) -> Term:
-        """For the index, which itself stems English."""
+        """The word as a term of the index, which itself stems English."""
         forms = frozenset(folded(word))
         roots = frozenset(root for form in forms for root in (form, *stems(form), *_singular(form)))
         meanings: Mapping[float, frozenset[str]] = {

@@ -1,17 +1,23 @@
-"""Whether a run has asked the user, so that a question may name it as the one that it replies to."""
+"""Whether a question may name the earlier run that it does: as one that it replies to, or whose answer it continues."""
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
-from aiostream_server.errors import InvalidRequest, NotFound, RunGone
+from msgspec import structs
+
+from aiostream_server.errors import Conflict, InvalidRequest, NotFound, RunGone, UnknownResponse
 from aiostream_server.events import InputRequested
+from aiostream_server.intake.conversation import Conversation
+from aiostream_server.runs.archive import Archive, is_remembered, waits_for_reply
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import Archive, waits_for_reply
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.request import RunRequest
 
 _END: Final = 8  # events: `InputRequested` is among the last
 _PARAM: Final = "resume[0].interruptId"
+_PREVIOUS: Final = "previous_response_id"
 
 
 async def check_reply(directory: Directory, archive: Archive | None, request: RunRequest) -> None:
@@ -34,6 +40,30 @@ async def check_reply(directory: Directory, archive: Archive | None, request: Ru
     if not has_asked:
         problem = f"no question of this thread waits for a reply to {run_id[:80]!r}: send the id of the interrupt that "
         raise InvalidRequest(f"{_PARAM}: {problem}its last run ended with, or a message of the user", param=_PARAM)
+
+
+async def continued(directory: Directory, archive: Archive | None, request: RunRequest, run_id: str) -> RunRequest:
+    """The request with its conversation named, if that is a chain of answers; any other request is returned as it is.
+
+    It may only begin if the answer that it continues is remembered, as a part of a chain or of a conversation that has
+    a name of its own. Raises `Conflict` if that answer is not finished, and `UnknownResponse` if it is unknown.
+    """
+    talk = request.conversation
+    if talk is None or not talk.is_chain:
+        return request
+    named = structs.replace(request, conversation=replace(talk, name=run_id))
+    if (name := talk.continues) is None:
+        return named
+    with suppress(NotFound, RunGone):
+        card = (await directory.find(name, request.owner)).card()
+        if card.finished is None:
+            raise Conflict("the response that this one continues is not finished: wait for it", param=_PREVIOUS)
+        if (kept_in := card.conversation) is not None and kept_in != name:
+            return structs.replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
+    if archive is None or not await is_remembered(archive, request.owner, name):
+        message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
+        raise UnknownResponse(message, param=_PREVIOUS)
+    return named
 
 
 async def _has_asked(run: RunView) -> bool:

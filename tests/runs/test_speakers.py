@@ -6,7 +6,7 @@ import pytest
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import SpeechKind
-from aiostream_server.runs.speech_kinds import speech_kind
+from aiostream_server.runs.speakers import speech_kind
 
 RECOGNISED: list[tuple[str, SpeechRole]] = [
     ("Validating the draft now.", "validation"),

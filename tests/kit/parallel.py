@@ -1,0 +1,193 @@
+"""Runs the tests in several processes: `pytest --processes=4`. Each is a fork of this one after the collection.
+
+Collecting takes 6 s of CPU time; plugins that start their processes afresh take that for each of them. All tests of a
+file run in one process and in order, so that its fixtures are made once. The files that took longest the last time are
+first, so that no process is left with one at the end. The marker `alone` is for tests that measure time: they run after
+all others, in one more process.
+
+The parent runs no test. It hands out files, and reports what the processes tell.
+"""
+
+import os
+import random
+import sys
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, Final
+
+import pytest
+
+_DURATIONS: Final = "processes/seconds"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--processes", type=int, default=0, help="run the tests in so many processes; 0: in this one")
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    count: int = session.config.getoption("processes")
+    if not count or session.config.option.collectonly or session.testsfailed:
+        return None
+    parent = _Parent(session)
+    beside, alone = _files(session)
+    for files, processes in ((beside, count), (alone, 1)):
+        if (child := parent.run(files, processes)) is not None:
+            child.run()
+            return True
+    parent.remember_durations()
+    return True
+
+
+_File = Sequence[int]
+"""The places of a file's tests in `session.items`."""
+
+
+def _files(session: pytest.Session) -> tuple[list[_File], list[_File]]:
+    """Those that run beside each other, and those that run alone; in both, the longest first."""
+    assert session.config.cache is not None
+    seconds: dict[str, float] = session.config.cache.get(_DURATIONS, {})
+    beside, alone = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+    for place, item in enumerate(session.items):
+        (alone if item.get_closest_marker("alone") else beside)[_file_of(item.nodeid)].append(place)
+    by_name = [sorted(each, key=lambda name: -seconds.get(name, 0.0)) for each in (beside, alone)]
+    return [beside[name] for name in by_name[0]], [alone[name] for name in by_name[1]]
+
+
+def _file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+class _Parent:
+    """Hands files to its children until all have run, and reports their tests as if they had run here."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+        self._running: dict[Connection, int] = {}  # the process, by its end of the pipe
+        self._current: dict[Connection, deque[int]] = {}  # what it has not finished; the first one has begun
+        self._seconds = defaultdict[str, float](float)
+        self._started = 0
+
+    def run(self, files: Iterable[_File], processes: int) -> "_Child | None":
+        """Return None when all have run; in a child, at once, what it shall run."""
+        waiting = deque(files)
+        try:
+            for _ in range(min(processes, len(waiting))):
+                if (child := self._fork()) is not None:
+                    return child
+            while self._running:
+                for each in wait(list(self._running)):
+                    assert isinstance(each, Connection)
+                    if not self._has_ended(each, waiting) or not waiting or self._session.shouldfail:
+                        continue
+                    if (child := self._fork()) is not None:  # in place of one that has died
+                        return child
+        finally:
+            for each in self._running:
+                each.close()
+        if self._session.shouldfail:
+            raise self._session.Failed(self._session.shouldfail)
+        return None
+
+    def _fork(self) -> "_Child | None":
+        ours, its = Pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._started += 1
+        if pid := os.fork():
+            its.close()
+            self._running[ours], self._current[ours] = pid, deque()
+            return None
+        for each in (ours, *self._running):
+            each.close()
+        self._running.clear()
+        return _Child(self._session, its, self._started)
+
+    def _has_ended(self, connection: Connection, waiting: deque[_File]) -> bool:
+        """Reads one message. Whether it was the last one."""
+        try:
+            what, value = connection.recv()
+        except (EOFError, ConnectionError):
+            what, value = "end", None
+        unfinished = self._current[connection]
+        if what == "file?":
+            file = [] if self._session.shouldfail or not waiting else waiting.popleft()
+            unfinished.extend(file)
+            connection.send(file)
+        elif what == "report":
+            self._report(value, unfinished)
+        else:
+            connection.close()
+            _, status = os.waitpid(self._running.pop(connection), 0)
+            if unfinished and not self._session.shouldfail:
+                self._report_death(unfinished.popleft(), status)
+                waiting.extendleft([unfinished] if unfinished else [])
+            return True
+        return False
+
+    def _report(self, value: dict[str, Any], unfinished: deque[int]) -> None:
+        hook = self._session.config.hook
+        report = hook.pytest_report_from_serializable(config=self._session.config, data=value)
+        self._seconds[_file_of(report.nodeid)] += report.duration
+        hook.pytest_runtest_logreport(report=report)
+        if report.when == "teardown":
+            unfinished.popleft()
+            hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
+
+    def _report_death(self, place: int, status: int) -> None:
+        item = self._session.items[place]
+        how = f"The process that ran it has ended with {os.waitstatus_to_exitcode(status)}."
+        report = pytest.TestReport(item.nodeid, item.location, {}, "failed", how, "call")
+        self._session.config.hook.pytest_runtest_logreport(report=report)
+
+    def remember_durations(self) -> None:
+        cache = self._session.config.cache
+        assert cache is not None
+        cache.set(_DURATIONS, {**cache.get(_DURATIONS, {}), **self._seconds})
+
+
+class _Child:
+    """Runs the files that it is given, and is a session of its own to its end. Its standard output goes nowhere."""
+
+    def __init__(self, session: pytest.Session, connection: Connection, number: int) -> None:
+        self._session, self._connection = session, connection
+        random.seed()
+        config: Any = session.config
+        config.pluginmanager.register(self, "parallel-child")
+        config._tmp_path_factory._basetemp = config._tmp_path_factory.mktemp(f"process-{number}", numbered=False)
+        capture: Any = config.pluginmanager.getplugin("capturemanager")
+        capture.stop_global_capturing()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        capture.start_global_capturing()
+        capture.suspend_global_capture()
+
+    def run(self) -> None:
+        """The next file is asked for before the last test of the one before, which keeps what both use."""
+        items = self._items()
+        item = next(items, None)
+        while item is not None:
+            following = next(items, None)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            item = None if self._session.shouldfail else following
+        with suppress(ConnectionError):
+            self._connection.send(("end", None))
+
+    def _items(self) -> Iterator[pytest.Item]:
+        for place in chain.from_iterable(iter(self._next_file, [])):
+            yield self._session.items[place]
+
+    def _next_file(self) -> _File:
+        try:
+            self._connection.send(("file?", None))
+            file: _File = list(self._connection.recv())
+        except (EOFError, ConnectionError):
+            return []
+        return file
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        config = self._session.config
+        self._connection.send(("report", config.hook.pytest_report_to_serializable(config=config, report=report)))
