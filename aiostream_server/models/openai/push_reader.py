@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from aiostream_server.aiohttp_private import IS_KNOWN, read_all, shrink_connection, shrink_response
+from aiostream_server.aiohttp_private import read_all, shrink_connection, shrink_response
 from aiostream_server.timers import Timer, call_at
 
 _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
@@ -90,11 +90,9 @@ class PushReader(asyncio.Protocol):
         self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
-        has_body = getattr(self._content, "_buffer", None) is not None  # aiohttp's empty one has no such attribute
-        self._is_shrunk = IS_KNOWN and has_body
+        self._is_shrunk = shrink_response(response)
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
-            shrink_response(response)
             shrink_connection(self._protocol)
 
     def __enter__(self) -> Self:
