@@ -67,7 +67,7 @@ def shrink_connection(connection: ResponseHandler) -> None:
 
 
 def read_all(body: StreamReader, connection: ResponseHandler | None) -> bytes:
-    """As `body.read_nowait()`, of a response that was shrunk. It costs 1 us less for each chunk: aiohttp's own tells the
+    """As `body.read_nowait()`, of a response that was shrunk. It costs 1 us less a chunk: aiohttp's own tells the
     connection each time to read on, whether it was paused or not. The `connection` is None where all of the body has
     arrived."""
     private: Any = body
