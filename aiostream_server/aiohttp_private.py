@@ -45,18 +45,17 @@ def shrink_request(request: web.Request) -> None:
         body._buffer = _NOTHING
 
 
-def shrink_response(response: ClientResponse) -> bool:
-    """Call this once the head of a provider's response was read, and before its body is. Whether `read_all` may read
-    that."""
-    body: Any = response.content
-    if not IS_KNOWN or getattr(body, "_buffer", None) is None:  # aiohttp's empty one is shared, and has none
-        return False
+def shrink_response(response: ClientResponse) -> None:
+    """Call this once the head of a provider's response was read, and before its body is."""
+    if not IS_KNOWN:
+        return
     head: Any = response
     head._headers, head._raw_headers, head._request_info, head._traces = _NO_HEADERS, (), None, _NOTHING
     head._cache.clear()  # which has the headers, too
-    body._buffer = ShortQueue(body._buffer)
-    body._http_chunk_splits = ShortQueue(body._http_chunk_splits or ())
-    return True
+    body: Any = response.content
+    if getattr(body, "_buffer", None) is not None:  # aiohttp's empty one is shared, and has none
+        body._buffer = ShortQueue(body._buffer)
+        body._http_chunk_splits = ShortQueue(body._http_chunk_splits or ())
 
 
 def shrink_connection(connection: ResponseHandler) -> None:
@@ -66,10 +65,14 @@ def shrink_connection(connection: ResponseHandler) -> None:
         queue._buffer = ShortQueue(queue._buffer)
 
 
+def can_read_all(body: StreamReader) -> bool:
+    """Not of an answer that has no body: it has a reader without attributes."""
+    return IS_KNOWN and getattr(body, "_buffer", None) is not None
+
+
 def read_all(body: StreamReader, connection: ResponseHandler | None) -> bytes:
-    """As `body.read_nowait()`, of a response that was shrunk. It costs 1 us less a chunk: aiohttp's own tells the
-    connection each time to read on, whether it was paused or not. The `connection` is None where all of the body has
-    arrived."""
+    """As `body.read_nowait()`. It costs 1 us less for each chunk: aiohttp's own tells the connection each time to read
+    on, whether it was paused or not. The `connection` is None where all of the body has arrived."""
     private: Any = body
     if private._exception is not None:
         raise private._exception

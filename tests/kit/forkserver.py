@@ -158,9 +158,14 @@ async def _read(stream: asyncio.StreamReader | None) -> bytes:
     return b"" if stream is None else await stream.read()
 
 
+def start_for_all_forks() -> None:
+    """Start the server now, so that forks of this process share it; else each starts its own when it needs one."""
+    _control()
+
+
 @cache
 def _control() -> socket.socket:
-    """Starts the server; it ends when this process does, since its end of the socket is closed then."""
+    """Starts the server; it ends when this process and its forks have, since the other end of its socket is closed."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
     with its:
@@ -171,9 +176,12 @@ def _control() -> socket.socket:
             env=os.environ | {"PYTHONWARNINGS": "error"},
         )
 
+    starter = os.getpid()
+
     def end() -> None:
         ours.close()
-        server.wait()
+        if os.getpid() == starter:
+            server.wait()
 
     atexit.register(end)
     return ours
