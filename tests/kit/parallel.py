@@ -65,6 +65,8 @@ class _Parent:
 
     def __init__(self, session: pytest.Session) -> None:
         self._session = session
+        config: Any = session.config
+        config._tmp_path_factory.getbasetemp()  # before the forks, so that one folder has those of all
         self._running: dict[Connection, int] = {}  # the process, by its end of the pipe
         self._current: dict[Connection, deque[int]] = {}  # what it has not finished; the first one has begun
         self._seconds = defaultdict[str, float](float)

@@ -57,7 +57,9 @@ def test_all_run_once_and_those_alone_at_the_end(tmp_path: Path) -> None:
     noted = [line.split() for line in (tmp_path / "noted").read_text().splitlines()]
     assert [what for what, *_ in noted] == ["passes"] * 3 + ["measures"]
     assert noted[3][1] not in {process for _, process, _ in noted[:3]}
-    assert len({folder for *_, folder in noted}) == 4
+    folders = {Path(folder) for *_, folder in noted}
+    assert len(folders) == 4
+    assert len({folder.parents[1] for folder in folders}) == 1, "one folder has those of all processes"
 
 
 def test_what_fails_and_what_ends_its_process_is_named(tmp_path: Path) -> None:
