@@ -27,12 +27,6 @@ from tests.service.manager import manager
 from tests.service.stopping import NOISE_S, stoppable
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
-
-
 def pids(server: ServerProcess) -> list[int]:
     """The latest of each worker."""
     return list({line["worker"]: line["pid"] for line in server.named("worker_started")}.values())

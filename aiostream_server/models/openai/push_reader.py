@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from aiostream_server.aiohttp_private import IS_KNOWN, read_all, shrink_connection, shrink_response
+from aiostream_server.aiohttp_private import can_read_all, read_all, shrink_connection, shrink_response
 from aiostream_server.timers import Timer, call_at
 
 _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
@@ -68,9 +68,9 @@ class PushReader(asyncio.Protocol):
         "_idle_s",
         "_is_lost",
         "_is_paused",
-        "_is_shrunk",
         "_loop",
         "_protocol",
+        "_reads_all",
         "_take",
         "_timer",
         "_transport",
@@ -90,8 +90,7 @@ class PushReader(asyncio.Protocol):
         self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
-        has_body = getattr(self._content, "_buffer", None) is not None  # aiohttp's empty one has no such attribute
-        self._is_shrunk = IS_KNOWN and has_body
+        self._reads_all = can_read_all(self._content)
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
             shrink_response(response)
@@ -171,7 +170,7 @@ class PushReader(asyncio.Protocol):
 
     def _read(self) -> bytes:
         """All that aiohttp has parsed."""
-        if not self._is_shrunk:
+        if not self._reads_all:
             return self._content.read_nowait()
         return read_all(self._content, None if self._transport is None else self._protocol)
 
