@@ -39,6 +39,7 @@ def shrink_request(request: web.Request) -> None:
     connection.keep_alive(True)  # cancels the timer of idle connections, which is set again behind the answer
     if not isinstance(connection._messages, ShortQueue):
         connection._messages = ShortQueue(connection._messages)  # the requests behind this one
+    connection._cache.clear()  # addresses that were looked up
     body: Any = request.content
     if body.at_eof() and getattr(body, "_buffer", None) is not None:
         body._buffer = _NOTHING
@@ -50,9 +51,11 @@ def shrink_response(response: ClientResponse) -> None:
         return
     head: Any = response
     head._headers, head._raw_headers, head._request_info, head._traces = _NO_HEADERS, (), None, _NOTHING
+    head._cache.clear()  # which has the headers, too
     body: Any = response.content
-    body._buffer = ShortQueue(body._buffer)
-    body._http_chunk_splits = ShortQueue(body._http_chunk_splits or ())
+    if getattr(body, "_buffer", None) is not None:  # aiohttp's empty one is shared, and has none
+        body._buffer = ShortQueue(body._buffer)
+        body._http_chunk_splits = ShortQueue(body._http_chunk_splits or ())
 
 
 def shrink_connection(connection: ResponseHandler) -> None:
@@ -60,6 +63,11 @@ def shrink_connection(connection: ResponseHandler) -> None:
     queue: Any = connection
     if not isinstance(queue._buffer, ShortQueue):
         queue._buffer = ShortQueue(queue._buffer)
+
+
+def can_read_all(body: StreamReader) -> bool:
+    """Not of an answer that has no body: it has a reader without attributes."""
+    return IS_KNOWN and getattr(body, "_buffer", None) is not None
 
 
 def read_all(body: StreamReader, connection: ResponseHandler | None) -> bytes:

@@ -33,6 +33,7 @@ ROOMS: Final = {
     "__init__": Room(0),
     "errors": Room(0),
     "text": Room(0),
+    "timers": Room(0),
     "events": Room(0),
     "config": Room(1, PYDANTIC | {"msgspec"}),
     "observe": Room(1),

@@ -6,8 +6,8 @@ that was said until then, and none of its tasks is left.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -130,14 +130,8 @@ class Run:
         self._task = asyncio.create_task(self._execute(wait, after), name=self.id)
         self._task.add_done_callback(lambda _: on_end())
 
-    @contextmanager
-    def watch(self, after: int = 0) -> Iterator[Reader]:
-        with self.log.reader(after) as reader:
-            try:
-                yield reader
-            finally:
-                if self.log.viewers == 1 and self.on_disconnect == "cancel":
-                    self.end("cancelled")
+    def watch(self, after: int = 0) -> AbstractContextManager[Reader]:
+        return _Watching(self, after)
 
     def end(self, reason: FinishReason | Error) -> None:
         """Like `stop`, for this process's own code; an `Error` is written into the log."""
@@ -285,6 +279,29 @@ class Run:
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
             duration_s=round(finished.duration_s, 4),
         )
+
+
+class _Watching:
+    """A viewer of a run of this process. A generator for each would take 0.3 KiB more."""
+
+    __slots__ = ("_after", "_reader", "_run")
+
+    def __init__(self, run: Run, after: int) -> None:
+        self._run = run
+        self._after = after
+        self._reader: Reader
+
+    def __enter__(self) -> Reader:
+        self._reader = self._run.log.reader(self._after)
+        return self._reader
+
+    def __exit__(self, *error: Any) -> None:
+        run = self._run
+        try:
+            if run.log.viewers == 1 and run.on_disconnect == "cancel":
+                run.end("cancelled")
+        finally:
+            self._reader.__exit__(*error)
 
 
 async def _all_ended(runs: Sequence[RunView]) -> None:

@@ -8,7 +8,7 @@ team to its end. https://github.com/microsoft/autogen/issues/7956
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from autogen_core import CancellationToken
@@ -17,6 +17,7 @@ from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Error
 from aiostream_server.log.protocol import Log
 from aiostream_server.teams.autogen_private.running_team import background_tasks
+from aiostream_server.timers import Timer, call_later
 
 _TOKEN_GRACE_S: Final = 0.05
 _RUNTIME_GRACE_S: Final = 0.4
@@ -33,7 +34,9 @@ class RunCancellation(CancellationToken):
     """
 
     def link_future(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
-        return super().link_future(future) if hasattr(future, "cancel") else future
+        if hasattr(future, "cancel"):
+            self.add_callback(cast("Callable[[], None]", future.cancel))  # AutoGen makes a function for each
+        return future
 
 
 class Deadlines:
@@ -50,7 +53,7 @@ class Deadlines:
         self._end = end
         log.last_active_at = time.monotonic()
         self._ends_at = log.last_active_at + limits.run_timeout_s
-        self._timer: asyncio.TimerHandle
+        self._timer: Timer
         self._check()
 
     def close(self) -> None:
@@ -63,7 +66,7 @@ class Deadlines:
         idle_ends_at = idle_since + limits.idle_timeout_s
         left_s = min(self._ends_at, idle_ends_at) - now
         if left_s > 0:
-            self._timer = asyncio.get_running_loop().call_later(left_s, self._check)
+            self._timer = call_later(left_s, self._check)
         elif idle_ends_at < self._ends_at:
             self._end(Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended"))
         else:

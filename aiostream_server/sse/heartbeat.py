@@ -3,9 +3,10 @@
 There is one timer per stream, not one per write.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
+
+from aiostream_server.timers import Timer, call_later
 
 
 class Heartbeat:
@@ -17,7 +18,7 @@ class Heartbeat:
         self._interval_s = interval_s
         self._wake = wake
         self._touched_at = time.monotonic()
-        self._timer: asyncio.TimerHandle
+        self._timer: Timer
 
     def __enter__(self) -> "Heartbeat":
         self._schedule(self._interval_s)
@@ -35,7 +36,7 @@ class Heartbeat:
         return time.monotonic() - self._touched_at >= self._interval_s
 
     def _schedule(self, delay_s: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+        self._timer = call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
         silent_s = time.monotonic() - self._touched_at

@@ -41,6 +41,7 @@ class LastingStream(EventStream):
     async def write_eof(self, data: bytes = b"") -> None:
         write, self._write = self._write, None
         if write is not None:
+            self.headers.clear()  # they are sent, and no middleware reads them any more
             try:
                 await write()
             except BaseException as exc:

@@ -77,6 +77,7 @@ async def _write(
     before: bytes,
     coalesce_s: float,
 ) -> None:
+    request.clear()  # what handler and middlewares have put there
     try:
         for place, (watching, frames) in enumerate(runs, 1):
             shows_silence = timed(frames)

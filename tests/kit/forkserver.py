@@ -43,6 +43,11 @@ _IMPORTED: Final = (
     "aiostream_server.service.trial",
     "aiostream_server.models.openai.provider",
     "aiostream_server.models.demo.provider",
+    "aiostream_server.service.metrics.observer",
+    "aiostream_server.service.metrics.exposition",
+    "aiostream_server.service.steady_loop",
+    "aiostream_server.runs.shared.backend",
+    "alembic.command",
     "uvloop",
 )
 
@@ -158,9 +163,14 @@ async def _read(stream: asyncio.StreamReader | None) -> bytes:
     return b"" if stream is None else await stream.read()
 
 
+def start_for_all_forks() -> None:
+    """Start the server now, so that forks of this process share it; else each starts its own when it needs one."""
+    _control()
+
+
 @cache
 def _control() -> socket.socket:
-    """Starts the server; it ends when this process does, since its end of the socket is closed then."""
+    """Starts the server; it ends when this process and its forks have, since the other end of its socket is closed."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
     with its:
@@ -171,9 +181,12 @@ def _control() -> socket.socket:
             env=os.environ | {"PYTHONWARNINGS": "error"},
         )
 
+    starter = os.getpid()
+
     def end() -> None:
         ours.close()
-        server.wait()
+        if os.getpid() == starter:
+            server.wait()
 
     atexit.register(end)
     return ours
@@ -321,6 +334,8 @@ def main() -> None:
         command = _Server(control).run()
     if command is not None:
         vars(worker_process)["subprocess"] = SimpleNamespace(Popen=_ForkedWorker)
+        # The server thaws all objects at its end: a collection of those that the fork shares would copy their memory.
+        atexit.register(gc.freeze)
         _run(command)
 
 

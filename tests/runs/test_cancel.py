@@ -310,6 +310,7 @@ _KINDS: list[tuple[Callable[[], object], Callable[[Run], Awaitable[None]]]] = [
 ]
 
 
+@pytest.mark.usefixtures("earlier_tests_are_frozen")
 async def test_hundreds_of_runs_leave_nothing() -> None:
     """However they end: no task, and no objects beyond a few."""
     numbers = itertools.count()

@@ -28,6 +28,8 @@ from aiostream_server.teams.context import TeamContext
 from tests.kit.serving import Server, config_for, serving, until_idle
 from tests.kit.waiting import DEADLINE_S
 
+pytestmark = pytest.mark.usefixtures("earlier_tests_are_frozen")
+
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _REFUSAL: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n"
@@ -309,13 +311,6 @@ async def left_by(case: Case, server: Server) -> Counter[str]:
             await until_idle(server)
             await asyncio.sleep(0.02)
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _earlier_tests_are_frozen() -> None:
-    """What they have left lives on, and each collection here would traverse it."""
-    gc.collect()
-    gc.freeze()
 
 
 def test_runs_leave_no_garbage(tmp_path: Path) -> None:

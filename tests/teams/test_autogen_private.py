@@ -23,6 +23,7 @@ from autogen_agentchat.agents import (
     SocietyOfMindAgent,
     UserProxyAgent,
 )
+from autogen_agentchat.messages import MessageFactory
 from autogen_agentchat.teams import (
     BaseGroupChat,
     DiGraphBuilder,
@@ -197,6 +198,8 @@ PRIVATE: Final[dict[str, Private]] = {
     "_TRACER_PROVIDER": Private(lambda: trace, "each run takes 5 us more"),
     "_MESSAGE_HANDLER_CONTEXT": Private(lambda: MessageHandlerContext, "teams keep AutoGen's runtime"),
     "_output_message_queue": Private(_group, "each team takes 2 KiB more"),
+    "_message_factory": Private(_group, "each team takes 0.5 KiB more"),
+    "_message_types": Private(MessageFactory, "each team takes 0.5 KiB more"),
     "_fifo_lock": Private(_manager, "each agent takes 3 KiB more"),
     "_queue": Private(_fifo_lock, "each agent takes 3 KiB more"),
     "_locked": Private(_fifo_lock, "each agent takes 3 KiB more"),

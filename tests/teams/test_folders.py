@@ -361,6 +361,7 @@ def d(context): ...
         assert told == [f"{where} {words}" for where, words in expected]
 
 
+@pytest.mark.usefixtures("earlier_tests_are_frozen")
 class TestLoadingAgain:
     MODEL = """
 from __future__ import annotations

@@ -26,7 +26,7 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.accepted_messages import AcceptedMessages, MessageDialect
 from aiostream_server.models.openai.answer_reader import AnswerReader
-from aiostream_server.models.openai.connections import Connection, open_session
+from aiostream_server.models.openai.connections import ConnectionUse, open_session
 from aiostream_server.models.openai.failures import Failures, decoded
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.output_formats import OutputFormats
@@ -119,12 +119,20 @@ class OpenAIProvider:
             posted = await self._post(request, ends_at, refused)
             request.facts.request_bytes = posted.body.size_bytes
             reader = AnswerReader(self._failures)
+            taking = _Taking(reader, request)
             try:
                 with self._reader(posted.response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
                     while not reader.done:
-                        batch = await self._read(source, reader, request)
-                        if batch:
-                            yield batch
+                        if reader.is_behind:
+                            await asyncio.sleep(0)  # other tasks get their share of the event loop
+                            taking.batch = reader.feed(b"")
+                        else:
+                            try:
+                                await source.give(taking.take)
+                            except (aiohttp.ClientError, OSError) as error:
+                                taking.batch = self._end_of_lost(reader, error)
+                        if taking.batch:
+                            yield taking.batch
                         if reader.failure is not None:
                             raise reader.failure
                 await _read_to_end(posted.response)
@@ -217,7 +225,7 @@ class OpenAIProvider:
         )
         # aiohttp sends a file piece by piece, so that a large body does not block the event loop.
         data = BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
-        headers, used = {**self._headers, **more}, Connection()
+        headers, used = {**self._headers, **more}, ConnectionUse()
         try:
             response = await self._session.post(
                 self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False, trace_request_ctx=used
@@ -236,31 +244,34 @@ class OpenAIProvider:
             return await asyncio.to_thread(request_body, model, options, request, names, dialect)
         return request_body(model, options, request, names, dialect)
 
-    async def _read(self, source: BytesReader, reader: AnswerReader, request: ModelRequest) -> Sequence[Delta]:
-        """The next deltas that `request.shortcut` does not take. None at the end of the answer, or on a failure."""
-        if reader.is_behind:
-            await asyncio.sleep(0)  # other tasks get their share of the event loop
-            return reader.feed(b"")
-        batch: Sequence[Delta] = ()
-        shortcut, facts = request.shortcut, request.facts
+    def _end_of_lost(self, reader: AnswerReader, error: aiohttp.ClientError | OSError) -> Sequence[Delta]:
+        """The last deltas of an answer whose connection was lost behind its end. Raises `ModelFailed` before that."""
+        if not reader.finished:
+            raise self._failures.lost(error, answering=True) from error
+        return reader.end()
 
-        def take(data: bytes) -> bool:
-            nonlocal batch
-            facts.answer_bytes += len(data)
-            batch = reader.feed(data) if data else reader.end()
-            if not data or reader.done or reader.is_behind or reader.failure is not None:
-                return False
-            if not batch:
-                return True
-            return shortcut is not None and shortcut(batch)
 
-        try:
-            await source.give(take)
-        except (aiohttp.ClientError, OSError) as error:
-            if not reader.finished:
-                raise self._failures.lost(error, answering=True) from error
-            return reader.end()
-        return batch
+class _Taking:
+    """Takes the reads of one answer. `batch`: the deltas of the last one, which `request.shortcut` did not take."""
+
+    __slots__ = ("_facts", "_reader", "_shortcut", "batch")
+
+    def __init__(self, reader: AnswerReader, request: ModelRequest) -> None:
+        self._reader = reader
+        self._facts = request.facts
+        self._shortcut = request.shortcut
+        self.batch: Sequence[Delta] = ()
+
+    def take(self, data: bytes) -> bool:
+        """False at the end of the answer, on a failure, and where there is something in `batch`."""
+        reader = self._reader
+        self._facts.answer_bytes += len(data)
+        batch = self.batch = reader.feed(data) if data else reader.end()
+        if not data or reader.done or reader.is_behind or reader.failure is not None:
+            return False
+        if not batch:
+            return True
+        return self._shortcut is not None and self._shortcut(batch)
 
 
 def _headers(config: OpenAIModelConfig) -> dict[str, str]:

@@ -14,7 +14,8 @@ from typing import Final, Protocol, Self, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from aiostream_server.aiohttp_private import IS_KNOWN, read_all, shrink_connection, shrink_response
+from aiostream_server.aiohttp_private import can_read_all, read_all, shrink_connection, shrink_response
+from aiostream_server.timers import Timer, call_at
 
 _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
 
@@ -67,9 +68,9 @@ class PushReader(asyncio.Protocol):
         "_idle_s",
         "_is_lost",
         "_is_paused",
-        "_is_shrunk",
         "_loop",
         "_protocol",
+        "_reads_all",
         "_take",
         "_timer",
         "_transport",
@@ -82,15 +83,14 @@ class PushReader(asyncio.Protocol):
         self._ends_at = ends_at
         self._loop = asyncio.get_running_loop()
         self._arrived_at = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._take: Callable[[bytes], bool] = _take_nothing
         self._waiting: asyncio.Future[bool] | None = None
         self._is_lost = False
         self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
-        has_body = getattr(self._content, "_buffer", None) is not None  # aiohttp's empty one has no such attribute
-        self._is_shrunk = IS_KNOWN and has_body
+        self._reads_all = can_read_all(self._content)
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
             shrink_response(response)
@@ -170,7 +170,7 @@ class PushReader(asyncio.Protocol):
 
     def _read(self) -> bytes:
         """All that aiohttp has parsed."""
-        if not self._is_shrunk:
+        if not self._reads_all:
             return self._content.read_nowait()
         return read_all(self._content, None if self._transport is None else self._protocol)
 
@@ -215,7 +215,7 @@ class PushReader(asyncio.Protocol):
         elif now - self._arrived_at >= self._idle_s:
             self._waiting.set_exception(aiohttp.SocketTimeoutError("nothing arrived"))
         ends_at = self._ends_at if self._ends_at > now else now + self._idle_s
-        self._timer = self._loop.call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
+        self._timer = call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
 
 
 def _take_nothing(_: bytes) -> bool:

@@ -6,6 +6,7 @@ scripts can derive the others from it. `now` is always Redis' own clock, in mill
 
     nodes                ZSET    process -> the end of its lease
     seen, grace          when any process renewed its lease last; until when none is taken to have failed
+    behind               exists for a while after Redis has lost data or was away: runs may still have to be written
     node:N:runs          SET     the live runs that process N drives
     node:N:slots         SET     the runs that hold slots of it
     node:N:stops         HASH    its runs that others asked to end: run -> reason

@@ -5,6 +5,7 @@ case with the separator before it is one token for every seven letters; capitals
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from aiostream_server.tools.sql.schema_choice.words import word_set
@@ -25,6 +26,7 @@ def estimated_tokens(text: str) -> int:
     return sum(map(_cost, _PIECES.findall(text)))
 
 
+@lru_cache(maxsize=8192)  # the words of a schema repeat in all of its tables
 def _cost(piece: str) -> int:
     first = piece[0]
     if first in " \t_":  # goes with the word behind it
