@@ -90,8 +90,8 @@ class RedisDirectory:
         return self._remote(of, node, last, finished, card)
 
     async def _found(self, run_id: str) -> list[Any]:
-        """As the script `FIND`. Raises `RunsUnavailable` where Redis has just lost data or come back: the run may be
-        written yet."""
+        """As the script `FIND`. Raises `RunsUnavailable` where Redis has just lost data or come back: the run may be on
+        its way."""
         found: list[Any] = await self._connection.run(FIND, run_id)
         if not found:  # a run that has just begun elsewhere is written in a moment
             await asyncio.sleep(_NEW_S)
