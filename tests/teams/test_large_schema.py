@@ -15,7 +15,7 @@ from aiostream_server.events import ToolResult
 from aiostream_server.teams.data.drafter import conversation_of
 from aiostream_server.teams.tools.toolbox import open_tools
 from aiostream_server.tools.sql.database import Database
-from aiostream_server.tools.sql.schema_choice.conversation import current_questions
+from aiostream_server.tools.sql.schema_choice.asked_so_far import current_questions
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, config_for, serving
 from tests.teams.asking import ask_data_team

@@ -25,14 +25,14 @@ def open_session() -> aiohttp.ClientSession:
 
 
 @dataclass(slots=True)
-class Connection:
+class ConnectionUse:
     """The connection of one request. `is_reused`: it was in the pool, where the provider may have closed it."""
 
     is_reused: bool = False
 
 
 async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, Connection):
+    if isinstance(context.trace_request_ctx, ConnectionUse):
         context.trace_request_ctx.is_reused = True
 
 

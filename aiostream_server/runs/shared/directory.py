@@ -14,7 +14,7 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import DROP, FIND, LATEST, LIST, SEND
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.directory import MemoryDirectory
+from aiostream_server.runs.directory import Directory, MemoryDirectory
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.owned import conversation_digest, digest
 from aiostream_server.runs.shared.remote_run import Mirrors, RemoteRun
@@ -22,6 +22,8 @@ from aiostream_server.runs.shared.writer import Writer
 
 _WRITTEN_S: Final = 0.5
 _NEW_S: Final = 0.05
+_BEGUN_S: Final = 2.0
+_POLL_S: Final = 0.02
 _BEHIND_S: Final = 1.0  # in which processes write what Redis has missed
 _DROP_S: Final = 10.0
 _REJOIN_S: Final = 10.0
@@ -159,3 +161,17 @@ class RedisDirectory:
         await self._writer.left(run_id, _DROP_S)  # else its end might be written behind this
         with suppress(RunsUnavailable):  # it expires by itself
             await self._connection.run(DROP, run_id, "")
+
+
+async def find_begun(directory: Directory, run_id: str, owner: Owner) -> RunView | None:
+    """A run that began a moment ago: Redis may not have it yet. None for one that has ended, or does not come."""
+    deadline = asyncio.get_running_loop().time() + _BEGUN_S
+    while True:
+        try:
+            return await directory.find(run_id, owner)
+        except RunGone:
+            return None
+        except NotFound:
+            if asyncio.get_running_loop().time() > deadline:
+                return None
+            await asyncio.sleep(_POLL_S)

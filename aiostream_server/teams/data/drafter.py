@@ -27,8 +27,8 @@ from aiostream_server.teams.data.messages import QUERY, QueryDraft, QueryOutcome
 from aiostream_server.teams.resume import USER
 from aiostream_server.text import typed_question
 from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar
 from aiostream_server.tools.sql.schema_choice.chooser import MORE_TABLES, WANTED
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 
 _SCHEMA: Final = "schema"
 _TABLES: Final = "tables"
@@ -177,7 +177,7 @@ def _wanted(arguments: Mapping[str, Any]) -> Sequence[str]:
     return names
 
 
-def conversation_of(messages: Sequence[LLMMessage], database: str) -> Conversation:
+def conversation_of(messages: Sequence[LLMMessage], database: str) -> AskedSoFar:
     """The user's questions in the model's memory, and the queries on this database that were drafted for them."""
     questions: list[str] = []
     statements: list[str] = []
@@ -187,7 +187,7 @@ def conversation_of(messages: Sequence[LLMMessage], database: str) -> Conversati
             questions.append(" ".join(part for part in parts if isinstance(part, str)))
         elif isinstance(message, AssistantMessage) and not isinstance(message.content, str):
             statements += [sql for call in message.content if (sql := _statement(call, database))]
-    return Conversation(questions, statements[-_MOST_STATEMENTS:])
+    return AskedSoFar(questions, statements[-_MOST_STATEMENTS:])
 
 
 def _statement(call: FunctionCall, database: str) -> str:
