@@ -37,7 +37,7 @@ _IN_SCRIPTS: Final = (
     (("user executing the script", "ACL failure in script"), _RIGHTS),
     (("max number of clients",), "Redis takes no more connections (maxclients)"),
 )
-"""What Redis says of a connection, or of a command in a script: before version 7 without the word that begins an error."""
+"""What Redis says of a connection, or of a command in a script: before 7 without the word that begins an error."""
 
 
 class UnusableRedis(RedisError):  # type: ignore[misc] # mypy does not read redis-py: its classes are `Any`
