@@ -12,8 +12,7 @@ from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import FORGET_START, START, STARTED
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
-from aiostream_server.runs.shared.directory import find_begun
-from aiostream_server.runs.shared.directory import BEHIND_S
+from aiostream_server.runs.shared.directory import BEHIND_S, find_begun
 from aiostream_server.runs.shared.owned import digest
 from aiostream_server.runs.shared.writer import Writer
 from aiostream_server.runs.starts import Idempotency, MemoryStarts, StartedRun
