@@ -8,11 +8,12 @@ import json
 import os
 import resource
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from benchmarks.accounting import cpu_s, memory_bytes
 
@@ -20,11 +21,39 @@ ROOT: Final = Path(__file__).parents[1]
 _READY_S: Final = 120.0  # a busy machine takes long
 
 
+class Process(Protocol):
+    """The part of `asyncio.subprocess.Process` that is used here."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Start(Protocol):
+    """Starts `python COMMAND` with this environment; its stderr is a file descriptor."""
+
+    async def __call__(self, command: Sequence[str], env: Mapping[str, str], *, stderr: int) -> Process: ...
+
+
+async def _start_afresh(command: Sequence[str], env: Mapping[str, str], *, stderr: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.DEVNULL, stderr=stderr, env=env
+    )
+
+
+STARTED_BY: Final[ContextVar[Start]] = ContextVar("STARTED_BY", default=_start_afresh)
+"""What starts a server. Tests that measure neither its memory nor its start let it be forked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """`aiostream-server serve`, seen from outside."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     port: int
 
     @property
@@ -73,19 +102,21 @@ async def server(
     config, log = folder / "server.toml", folder / "server.log"
     config.write_text(_toml(provider_port, sections), "utf-8")
     with log.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            *(*within, sys.executable, "-m", "aiostream_server", "serve", "--config", str(config)),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=stderr,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder)},
-        )
+        command = ("-m", "aiostream_server", "serve", "--config", str(config))
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder)}
+        if within:
+            process: Process = await asyncio.create_subprocess_exec(
+                *(*within, sys.executable, *command), stdout=asyncio.subprocess.DEVNULL, stderr=stderr, env=env
+            )
+        else:
+            process = await STARTED_BY.get()(command, env, stderr=stderr.fileno())
     try:
         yield Server(process, await _port(process, log))
     finally:
         await kill(process)
 
 
-async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
+async def _port(process: Process, log: Path) -> int:
     async with asyncio.timeout(_READY_S):
         while process.returncode is None:
             if (port := _announced(log)) is not None:
@@ -120,7 +151,7 @@ async def new_key(keys: Path) -> str:
     return f"Authorization: Bearer {(await output_of(*command)).split()[-1]}"
 
 
-async def kill(process: asyncio.subprocess.Process) -> None:
+async def kill(process: Process) -> None:
     if process.returncode is None:
         process.kill()
     await process.wait()

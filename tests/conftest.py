@@ -1,9 +1,10 @@
-"""What all tests share: one PostgreSQL and one Redis for the session, and the rule for what is missing here."""
+"""What all tests share: PostgreSQL and Redis for the session, a model provider; and the rule for what is missing."""
 
 import gc
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.kit.needs import missing_lines, require_marked
 from tests.kit.parallel import pytest_addoption, pytest_runtestloop
 from tests.kit.postgres import postgres_url
 from tests.kit.redis import redis_prefix, redis_servers, shared_redis
+from tests.kit.scripted_provider import ScriptedProvider
 
 __all__ = [
     "earlier_tests_are_frozen",
@@ -81,3 +83,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in missing_lines(terminalreporter.stats.get("skipped", [])):
         terminalreporter.write_line(line, yellow=True, bold=True)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    """A model provider that has no answer until a test scripts one."""
+    async with ScriptedProvider() as scripted:
+        yield scripted

@@ -33,7 +33,7 @@ _MOST_ITERATIONS: Final = 1_000_000  # of the key derivation, which runs in the 
 _MOST_MESSAGE_BYTES: Final = 64 * 1024
 
 
-class _Refused(Exception):
+class _BindingRefused(Exception):
     """The server cannot be logged in to with a bound channel; the message says why."""
 
 
@@ -60,9 +60,9 @@ class ScramPlus:
         fields = _fields(challenge)
         nonce, salt, count = fields.get(b"r", b""), fields.get(b"s", b""), fields.get(b"i", b"")
         if not nonce.startswith(self._bare.partition(b"r=")[2]) or not count.isdigit():
-            raise _Refused("the server's answer to the login is not understood")
+            raise _BindingRefused("the server's answer to the login is not understood")
         if not 1 <= int(count) <= _MOST_ITERATIONS:
-            raise _Refused(
+            raise _BindingRefused(
                 f"the server asks for {int(count):,} rounds of hashing; at most {_MOST_ITERATIONS:,} are done"
             )
         salted = hashlib.pbkdf2_hmac("sha256", self._password, _decoded(salt), int(count))
@@ -75,10 +75,10 @@ class ScramPlus:
         return without_proof + b",p=" + base64.b64encode(proof)
 
     def check(self, outcome: bytes) -> None:
-        """Raises `_Refused` where the server does not know the password."""
+        """Raises `_BindingRefused` where the server does not know the password."""
         verifier = _decoded(_fields(outcome).get(b"v", b""))
         if not self._server_signature or not hmac.compare_digest(verifier, self._server_signature):
-            raise _Refused("the server did not prove that it knows the password")
+            raise _BindingRefused("the server did not prove that it knows the password")
 
 
 class _BoundConnection(ssl.SSLObject):
@@ -118,7 +118,7 @@ class _BoundConnection(ssl.SSLObject):
             message, self._unread = self._unread[: size + 1], self._unread[size + 1 :]
             try:
                 self._handle(message)
-            except (_Refused, ValueError) as exc:
+            except (_BindingRefused, ValueError) as exc:
                 self._refuse(str(exc))
         if self._is_decided:
             self._ready, self._unread = self._ready + self._unread, b""
@@ -131,7 +131,7 @@ class _BoundConnection(ssl.SSLObject):
         elif code == _ASK["sasl"] and _MECHANISM in body.split(b"\0"):
             certificate = self.getpeercert(binary_form=True)
             if certificate is None:
-                raise _Refused("the server showed no certificate")
+                raise _BindingRefused("the server showed no certificate")
             self._scram = ScramPlus(self.password, certificate)
             first = self._scram.first()
             self._send(_MECHANISM + b"\0" + len(first).to_bytes(4) + first)
@@ -141,7 +141,7 @@ class _BoundConnection(ssl.SSLObject):
             self._scram.check(body)
             self._is_decided = True  # AuthenticationOk is next
         else:
-            raise _Refused("channel_binding=require: the server offers no login with a bound channel")
+            raise _BindingRefused("channel_binding=require: the server offers no login with a bound channel")
 
     def _send(self, body: bytes) -> None:
         self.write(b"p" + (len(body) + 4).to_bytes(4) + body)
@@ -161,14 +161,14 @@ def hashed_certificate(certificate: bytes) -> bytes:
     tag, identifier = _element(algorithm) if algorithm_tag == 0x30 else (0, b"")
     name = _SIGNATURE_HASHES.get(bytes(identifier)) if tag == 0x06 else None
     if name is None:
-        raise _Refused("the server's certificate is signed in a way for which no channel binding is defined")
+        raise _BindingRefused("the server's certificate is signed in a way for which no channel binding is defined")
     return hashlib.new(name, certificate).digest()
 
 
 def _element(der: bytes) -> tuple[int, bytes]:
     """The tag and the content of the first element."""
     if len(der) < 2:
-        raise _Refused("the server's certificate is not understood")
+        raise _BindingRefused("the server's certificate is not understood")
     start, size = 2, der[1]
     if size & 0x80:
         start += size & 0x7F
@@ -201,7 +201,7 @@ def _decoded(text: bytes) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise _Refused("the server's answer to the login is not understood") from None
+        raise _BindingRefused("the server's answer to the login is not understood") from None
 
 
 def _keyed(key: bytes, message: bytes) -> bytes:

@@ -17,7 +17,7 @@ _EVENT_OVERHEAD_BYTES: Final = 240
 _NO_SPEAKER: Final = 0
 
 
-class Rows(NamedTuple):
+class StoredEntries(NamedTuple):
     """Consecutive events as they are stored: a token as its text. `first` is the first one's number."""
 
     first: int
@@ -92,12 +92,12 @@ class Entries:
         entries = [self._entry(place) for place in places]
         return [Entry(self._dropped, self._times[0], Dropped(first=1)), *entries] if self._dropped else entries
 
-    def rows(self, seq: int, *, max_bytes: float) -> Rows:
+    def rows(self, seq: int, *, max_bytes: float) -> StoredEntries:
         """The same without making entries, and without a `Dropped`. There must be any."""
         start = max(0, seq - self._dropped)
         stop = min(len(self._said) - 1, bisect_left(self._ends, self.bytes_until(seq) + max_bytes)) + 1
         place = slice(start, stop)
-        return Rows(self._dropped + start + 1, self._said[place], self._times[place], self._speaker_of[place])
+        return StoredEntries(self._dropped + start + 1, self._said[place], self._times[place], self._speaker_of[place])
 
     def speaker(self, number: int) -> tuple[str, SpeechKind]:
         """The agent and the kind of the token in the row with this number."""

@@ -29,7 +29,7 @@ from aiostream_server.models.think import LoneClosingTag, Split, Spoken, ThinkSp
 
 
 @dataclass(slots=True)
-class _Call:
+class _PartialCall:
     call_id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class ModelAnswer:
         self._splitter = ThinkSplitter(closing_tag)
         self._texts: list[str] = []
         self._thoughts: list[str] = []
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _PartialCall] = {}
 
     def take(self, batch: Sequence[Delta]) -> Sequence[Spoken]:
         """Add a batch; return its text and its reasoning, told apart."""
@@ -170,7 +170,7 @@ class ModelAnswer:
         return [TextDelta("\n\n")] if self.thought else []
 
     def _add_to_call(self, delta: CallDelta) -> None:
-        call = self._calls.setdefault(delta.index, _Call())
+        call = self._calls.setdefault(delta.index, _PartialCall())
         call.call_id = call.call_id or delta.call_id
         call.name += delta.name
         call.arguments.append(delta.arguments)

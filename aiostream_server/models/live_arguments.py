@@ -20,7 +20,7 @@ class CallPiece(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Begun:
+class _BegunCall:
     call_id: str = ""
     name: str = ""
     pieces: int = 0
@@ -39,11 +39,11 @@ class LiveArguments:
     def __init__(self, names: Mapping[str, str], most: int | None) -> None:
         self._names: Final = names
         self._most: Final = most
-        self._begun: Final[dict[int, _Begun]] = {}
+        self._begun: Final[dict[int, _BegunCall]] = {}
 
     def pieces(self, batch: Sequence[Delta]) -> Iterator[CallPiece]:
         """What a batch adds, joined for each call."""
-        changed: dict[int, _Begun] = {}
+        changed: dict[int, _BegunCall] = {}
         for delta in batch:
             if isinstance(delta, CallDelta) and (self._most is None or delta.index < self._most):
                 changed[delta.index] = self._add(delta)
@@ -52,8 +52,8 @@ class LiveArguments:
                 text, begun.untold = begun.untold, ""
                 yield CallPiece(begun.call_id, self._names[begun.name], text)
 
-    def _add(self, delta: CallDelta) -> _Begun:
-        begun = self._begun.setdefault(delta.index, _Begun())
+    def _add(self, delta: CallDelta) -> _BegunCall:
+        begun = self._begun.setdefault(delta.index, _BegunCall())
         if not begun.pieces:
             begun.call_id += delta.call_id
             begun.name += delta.name

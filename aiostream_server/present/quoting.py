@@ -4,6 +4,8 @@ A reader cannot tell `✅ **Assistant**` of an agent's text from the heading of 
 `intake.undecorate`, which would take it out of the history. So a line that begins as one of ours begins with `QUOTE`: a
 page shows it as a quotation. `events.breaks.without_quotes` restores what the agent said.
 
+Characters that show nothing, and entities of HTML, do not hide an imitation.
+
 Only a line's first characters decide. In the middle of a line a token without a line end costs one comparison.
 """
 
@@ -18,16 +20,40 @@ from aiostream_server.present.parts import Closed, Opened, Part
 from aiostream_server.present.shown import Channel, Shown, View
 from aiostream_server.present.transcript import is_beside_heading
 
-_BOLD: Final = "|".join({*(kind.sign for kind in (*SPEECHES.values(), Action, ToolResult, InputRequested, Notice))})
-_PLAIN: Final = f"{Error.sign}|{Routing.sign}"  # any text may follow these
-_INDENT: Final = r"[ \t]{0,3}"
-_GAP: Final = r"\ufe0f?[ \t\u00a0]{0,8}"
-_IMITATION: Final = re.compile(rf"{_INDENT}(?:(?:{_BOLD}){_GAP}[*_]|(?:{_PLAIN})\ufe0f?[ \t\u00a0])|{QUOTE}")
-_BLOCK: Final = re.compile(rf"({_INDENT}<)(?=details)", re.IGNORECASE)
-_MAYBE: Final = re.compile(
-    rf"(?:{_INDENT}(?:(?:{_BOLD}){_GAP}|(?:{_PLAIN})\ufe0f?|<(?:d(?:e(?:t(?:a(?:il?)?)?)?)?)?)?|> ?)\Z", re.IGNORECASE
+_BOLD: Final = "".join({kind.sign for kind in (*SPEECHES.values(), Action, ToolResult, InputRequested, Notice)})
+_PLAIN: Final = f"{Error.sign}{Routing.sign}"  # any text may follow these
+# What shows nothing: spaces, controls, and characters of Unicode's formats, fillers and variation selectors.
+_NOTHING: Final = (
+    *((0x00, 0x09), (0x0B, 0x0C), (0x0E, 0x20), (0x7F, 0xA0), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C)),
+    *((0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F), (0x2028, 0x202F)),
+    *((0x205F, 0x206F), (0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)),
+    *((0xFFA0, 0xFFA0), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F), (0xE0100, 0xE01EF)),
 )
-_FIRST: Final = frozenset(f" \t<>{_BOLD}{_PLAIN}") - {"|"}  # what such a line may begin with
+_CLASS: Final = "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in _NOTHING)
+_BLANK: Final = rf"(?:[{_CLASS}]|&#?\w{{1,32}};)"
+"""Such a character, or an entity of HTML, which Markdown replaces."""
+_INDENT: Final = rf"[ \t]{{0,200}}+{_BLANK}{{0,16}}"
+_GAP: Final = rf"{_BLANK}{{0,16}}"
+_PART_OF_ENTITY: Final = r"(?:&#?\w{0,32})?"
+
+
+def _one_of(signs: str) -> str:
+    """Each as it is, or as an entity."""
+    numbers = "|".join(rf"0{{0,9}}{ord(sign)}|[xX]0{{0,9}}(?i:{ord(sign):x})" for sign in signs)
+    return f"(?:[{signs}]|&#(?:{numbers});)"
+
+
+_IMITATION: Final = re.compile(rf"{_INDENT}(?:{_one_of(_BOLD)}{_GAP}[*_]|{_one_of(_PLAIN)}{_BLANK})|{QUOTE}")
+_BLOCK: Final = re.compile(r"([ \t]{0,3}<)(?=details)", re.IGNORECASE)
+_MAYBE: Final = re.compile(
+    rf"(?:{_INDENT}(?:(?:{_one_of(_BOLD)}{_GAP}|{_one_of(_PLAIN)})?{_PART_OF_ENTITY}"
+    r"|<(?:d(?:e(?:t(?:a(?:il?)?)?)?)?)?)|> ?)\Z",
+    re.IGNORECASE,
+)
+_FIRST: Final = frozenset(
+    "<>&",
+).union(_BOLD, _PLAIN, *(map(chr, range(first, last + 1)) for first, last in _NOTHING))
+"""What such a line may begin with."""
 _LINE_END: Final = re.compile(r"[\r\n]")
 _MAYBE_IMITATION: Final = re.compile(rf"[\r\n][{re.escape(''.join(sorted(_FIRST)))}]")
 

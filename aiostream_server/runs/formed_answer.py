@@ -68,12 +68,12 @@ def _of_tool(fitting: Fitting, tool: OutputTool) -> Fitting:
     return Formed(fitting.text, tool.name) if isinstance(fitting, Formed) else fitting
 
 
-class _Found(NamedTuple):
+class _FoundJson(NamedTuple):
     text: str
     value: Any
 
 
-def _found(text: str, *, is_amid_words: bool) -> _Found | None:
+def _found(text: str, *, is_amid_words: bool) -> _FoundJson | None:
     if is_amid_words:
         candidate = json_text(text)
     else:
@@ -82,6 +82,6 @@ def _found(text: str, *, is_amid_words: bool) -> _Found | None:
     if candidate is None:
         return None
     try:
-        return _Found(candidate, msgspec.json.decode(candidate))
+        return _FoundJson(candidate, msgspec.json.decode(candidate))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None

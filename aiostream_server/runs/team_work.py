@@ -34,7 +34,7 @@ from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line, typed_question
 from aiostream_server.tools.chart.painter import current_painter
-from aiostream_server.tools.sql.schema_choice.conversation import current_questions
+from aiostream_server.tools.sql.schema_choice.asked_so_far import current_questions
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from aiostream_server.protocols.a2a.errors import (
     not_cancelable,
     unsupported,
 )
-from aiostream_server.protocols.a2a.kept import Kept, later_run_id
+from aiostream_server.protocols.a2a.kept import KeptTask, later_run_id
 from aiostream_server.protocols.a2a.request import (
     ListParams,
     SendParams,
@@ -88,7 +88,7 @@ async def _ask(call: Call, *, streams: bool) -> web.StreamResponse:
     digest = digest_of(message, call.params["message"])
     question = question_in(message)
     begun = _Begun(
-        digest, message.contextId or f"context-{secrets.token_urlsafe(12)}", Kept(digest, kept_message(message))
+        digest, message.contextId or f"context-{secrets.token_urlsafe(12)}", KeptTask(digest, kept_message(message))
     )
     if message.taskId is not None:
         begun = await _continued(call, message.taskId, message.contextId, begun.kept)
@@ -122,19 +122,19 @@ class _Begun:
 
     idempotency_key: str
     context_id: str
-    kept: Kept
+    kept: KeptTask
     run_id: str | None = None
     earlier: Task | None = None
 
 
-async def _continued(call: Call, task_id: str, context_id: str | None, kept: Kept) -> _Begun:
+async def _continued(call: Call, task_id: str, context_id: str | None, kept: KeptTask) -> _Begun:
     """Raises `RpcError` for a task that does not wait for an answer. A message that is sent again finds its run."""
     runs = await call.tasks.runs_of(task_id)
     latest = runs[-1].card()
     if context_id not in (None, latest.conversation):
         problem = f"message.contextId: the task {task_id!r} is part of another context"
         raise InvalidRequest(problem, param="message.contextId")
-    known = [Kept.of(run.card()) for run in runs]
+    known = [KeptTask.of(run.card()) for run in runs]
     repeated = next((index for index, each in enumerate(known) if each.digest == kept.digest), None)
     task = await folded(runs[:repeated])
     if repeated is not None:
@@ -186,8 +186,8 @@ async def _withdraw(call: Call, task_id: str, latest: RunView) -> RunView:
     Raises `RpcError` where a reply came first.
     """
     card, state = latest.card(), state_of(call.request)
-    known = Kept.of(card)
-    kept = Kept("", {}, known.turn + 1, known.first_run or latest.id)
+    known = KeptTask.of(card)
+    kept = KeptTask("", {}, known.turn + 1, known.first_run or latest.id)
     request = RunRequest(
         Question(Turn("user", "")),
         card.model,

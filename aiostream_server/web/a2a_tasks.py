@@ -12,7 +12,7 @@ from aiostream_server.errors import InvalidRequest, NotFound, RunGone
 from aiostream_server.intake.principal import Owner
 from aiostream_server.protocols.a2a import NAME
 from aiostream_server.protocols.a2a.errors import task_not_found
-from aiostream_server.protocols.a2a.kept import Kept, later_run_id, run_id_of, task_id_of
+from aiostream_server.protocols.a2a.kept import KeptTask, later_run_id, run_id_of, task_id_of
 from aiostream_server.protocols.a2a.request import ListParams
 from aiostream_server.protocols.a2a.task import Task
 from aiostream_server.protocols.a2a.updates import TaskState, state_at_end
@@ -72,7 +72,7 @@ class Tasks:
             if self._is_task(card):
                 tasks.setdefault(task_id_of(card), []).append(run)
         for runs in tasks.values():
-            runs.sort(key=lambda run: Kept.of(run.card()).turn)
+            runs.sort(key=lambda run: KeptTask.of(run.card()).turn)
         return tasks
 
     def _is_task(self, card: RunCard) -> bool:

@@ -15,7 +15,7 @@ from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.protocols.responses import RESPONSES, ResponseOptions
 from aiostream_server.protocols.responses.ids import run_id_of
 from aiostream_server.protocols.responses.input_items import input_page
-from aiostream_server.protocols.responses.kept import Kept, read_kept
+from aiostream_server.protocols.responses.kept import KeptResponse, read_kept
 from aiostream_server.runs.card import RunView
 from aiostream_server.web.asking import ask
 from aiostream_server.web.caller import caller_of
@@ -36,7 +36,7 @@ _ID: Final = r"(?!(?:compact|input_tokens)(?:/|$))[^/]+"  # those are calls of O
 
 class _Found(NamedTuple):
     run: RunView
-    kept: Kept
+    kept: KeptResponse
     view: DisplayOptions
 
 
@@ -115,7 +115,7 @@ async def _find(request: web.Request) -> _Found:
         message = f"the response {response_id[:80]!r} is kept no longer; a question may still continue it"
         raise NotFound(message) from exc
     card = run.card()
-    kept = read_kept(card.kept) if card.protocol == RESPONSES.name else Kept(is_stored=False)
+    kept = read_kept(card.kept) if card.protocol == RESPONSES.name else KeptResponse(is_stored=False)
     if not kept.is_stored:
         raise _unknown(response_id)
     view = chat_view(

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from benchmarks.accounting import with_children
 from benchmarks.bench.load import Load, LoadResult
 from benchmarks.bench.script import NO_HISTORY, History, Script
-from benchmarks.processes import ROOT, kill, python_module, server
+from benchmarks.processes import ROOT, Process, kill, python_module, server
 from benchmarks.redis import RedisServer, running_redis
 
 LoopName = Literal["asyncio", "uvloop"]
@@ -101,7 +101,7 @@ async def _as_users_run_it(
             await _end(served.process)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: Process) -> None:
     """Terminate, so that its workers end before it does."""
     with suppress(ProcessLookupError, TimeoutError):
         process.terminate()

@@ -16,6 +16,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
+from tests.config.writing import written
 from tests.kit.process import start
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -31,12 +32,6 @@ async def nothing_opens(config: Config) -> list[str]:
 
 async def one_thing_wrong(config: Config) -> list[str]:
     return [f"[[teams]] #1: cannot be built for {config.server.host}"]
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "server.toml"
-    path.write_text(text, "utf-8")
-    return path
 
 
 def test_everything_loaded_is_a_line(tmp_path: Path) -> None:

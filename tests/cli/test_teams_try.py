@@ -53,12 +53,6 @@ async def outcome(folder: Path, *arguments: str, said: str = "") -> tuple[int | 
     return process.returncode, out.decode(), errors.decode()
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
-
-
 async def test_a_team_answers_word_by_word_as_it_would_in_a_chat(tmp_path: Path, provider: ScriptedProvider) -> None:
     gates = Gate(), Gate()
     provider.script(ScriptedAnswer("one ", gates[0], "two ", gates[1], "three"))

@@ -21,12 +21,6 @@ ANSWER = ScriptedAnswer("one ", "two ", "three")
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Server]:
     async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
         yield server

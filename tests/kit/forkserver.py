@@ -43,6 +43,11 @@ _IMPORTED: Final = (
     "aiostream_server.service.trial",
     "aiostream_server.models.openai.provider",
     "aiostream_server.models.demo.provider",
+    "aiostream_server.service.metrics.observer",
+    "aiostream_server.service.metrics.exposition",
+    "aiostream_server.service.steady_loop",
+    "aiostream_server.runs.shared.backend",
+    "alembic.command",
     "uvloop",
 )
 
@@ -329,6 +334,8 @@ def main() -> None:
         command = _Server(control).run()
     if command is not None:
         vars(worker_process)["subprocess"] = SimpleNamespace(Popen=_ForkedWorker)
+        # The server thaws all objects at its end: a collection of those that the fork shares would copy their memory.
+        atexit.register(gc.freeze)
         _run(command)
 
 

@@ -1,11 +1,11 @@
 """Runs the tests in several processes: `pytest --processes=4`. Each is a fork of this one after the collection.
 
 Collecting takes 6 s of CPU time; plugins that start their processes afresh take that for each of them. All tests of a
-file run in one process and in order, so that its fixtures are made once. The files that took longest the last time are
-first, so that no process is left with one at the end. The marker `alone` is for tests that measure time: they run after
-all others, in one more process.
+file run in one process and in order, so that its fixtures are made once; with the marker `together(name)`, those of
+several files. What took longest the last time is first, so that no process is left with it at the end. The marker
+`alone` is for tests that measure time: they run after all others, in one more process.
 
-The parent runs no test. It hands out files, and reports what the processes tell.
+The parent runs no test. It hands out batches, and reports what the processes tell.
 """
 
 import os
@@ -32,47 +32,50 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not count or session.config.option.collectonly or session.testsfailed:
         return None
     parent = _Parent(session)
-    beside, alone = _files(session)
-    for files, processes in ((beside, count), (alone, 1)):
-        if (child := parent.run(files, processes)) is not None:
+    beside, alone = _batches(session)
+    for batches, processes in ((beside, count), (alone, 1)):
+        if (child := parent.run(batches, processes)) is not None:
             child.run()
             return True
     parent.remember_durations()
     return True
 
 
-_File = Sequence[int]
-"""The places of a file's tests in `session.items`."""
+_Batch = Sequence[int]
+"""Tests for one process: their places in `session.items`."""
 
 
-def _files(session: pytest.Session) -> tuple[list[_File], list[_File]]:
+def _batches(session: pytest.Session) -> tuple[list[_Batch], list[_Batch]]:
     """Those that run beside each other, and those that run alone; in both, the longest first."""
     assert session.config.cache is not None
     seconds: dict[str, float] = session.config.cache.get(_DURATIONS, {})
     beside, alone = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for place, item in enumerate(session.items):
-        (alone if item.get_closest_marker("alone") else beside)[_file_of(item.nodeid)].append(place)
+        (alone if item.get_closest_marker("alone") else beside)[_name_of_batch(item)].append(place)
     by_name = [sorted(each, key=lambda name: -seconds.get(name, 0.0)) for each in (beside, alone)]
     return [beside[name] for name in by_name[0]], [alone[name] for name in by_name[1]]
 
 
-def _file_of(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+def _name_of_batch(item: pytest.Item) -> str:
+    together = item.get_closest_marker("together")
+    return str(together.args[0]) if together else item.nodeid.partition("::")[0]
 
 
 class _Parent:
-    """Hands files to its children until all have run, and reports their tests as if they had run here."""
+    """Hands batches to its children until all have run, and reports their tests as if they had run here."""
 
     def __init__(self, session: pytest.Session) -> None:
         self._session = session
+        config: Any = session.config
+        config._tmp_path_factory.getbasetemp()  # before the forks, so that one folder has those of all
         self._running: dict[Connection, int] = {}  # the process, by its end of the pipe
         self._current: dict[Connection, deque[int]] = {}  # what it has not finished; the first one has begun
         self._seconds = defaultdict[str, float](float)
         self._started = 0
 
-    def run(self, files: Iterable[_File], processes: int) -> "_Child | None":
+    def run(self, batches: Iterable[_Batch], processes: int) -> "_Child | None":
         """Return None when all have run; in a child, at once, what it shall run."""
-        waiting = deque(files)
+        waiting = deque(batches)
         try:
             for _ in range(min(processes, len(waiting))):
                 if (child := self._fork()) is not None:
@@ -105,17 +108,17 @@ class _Parent:
         self._running.clear()
         return _Child(self._session, its, self._started)
 
-    def _has_ended(self, connection: Connection, waiting: deque[_File]) -> bool:
+    def _has_ended(self, connection: Connection, waiting: deque[_Batch]) -> bool:
         """Reads one message. Whether it was the last one."""
         try:
             what, value = connection.recv()
         except (EOFError, ConnectionError):
             what, value = "end", None
         unfinished = self._current[connection]
-        if what == "file?":
-            file = [] if self._session.shouldfail or not waiting else waiting.popleft()
-            unfinished.extend(file)
-            connection.send(file)
+        if what == "batch?":
+            batch = [] if self._session.shouldfail or not waiting else waiting.popleft()
+            unfinished.extend(batch)
+            connection.send(batch)
         elif what == "report":
             self._report(value, unfinished)
         else:
@@ -130,7 +133,7 @@ class _Parent:
     def _report(self, value: dict[str, Any], unfinished: deque[int]) -> None:
         hook = self._session.config.hook
         report = hook.pytest_report_from_serializable(config=self._session.config, data=value)
-        self._seconds[_file_of(report.nodeid)] += report.duration
+        self._seconds[_name_of_batch(self._session.items[unfinished[0]])] += report.duration
         hook.pytest_runtest_logreport(report=report)
         if report.when == "teardown":
             unfinished.popleft()
@@ -149,7 +152,7 @@ class _Parent:
 
 
 class _Child:
-    """Runs the files that it is given, and is a session of its own to its end. Its standard output goes nowhere."""
+    """Runs the batches that it is given, and is a session of its own to its end. Its standard output goes nowhere."""
 
     def __init__(self, session: pytest.Session, connection: Connection, number: int) -> None:
         self._session, self._connection = session, connection
@@ -166,7 +169,7 @@ class _Child:
         capture.suspend_global_capture()
 
     def run(self) -> None:
-        """The next file is asked for before the last test of the one before, which keeps what both use."""
+        """The next batch is asked for before the last test of the one before, which keeps what both use."""
         items = self._items()
         item = next(items, None)
         while item is not None:
@@ -177,16 +180,16 @@ class _Child:
             self._connection.send(("end", None))
 
     def _items(self) -> Iterator[pytest.Item]:
-        for place in chain.from_iterable(iter(self._next_file, [])):
+        for place in chain.from_iterable(iter(self._next_batch, [])):
             yield self._session.items[place]
 
-    def _next_file(self) -> _File:
+    def _next_batch(self) -> _Batch:
         try:
-            self._connection.send(("file?", None))
-            file: _File = list(self._connection.recv())
+            self._connection.send(("batch?", None))
+            batch: _Batch = list(self._connection.recv())
         except (EOFError, ConnectionError):
             return []
-        return file
+        return batch
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         config = self._session.config

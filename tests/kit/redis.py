@@ -86,7 +86,14 @@ class RedisServer:
         """What redis-cli prints for it."""
         asked = ["redis-cli", "-s", str(self.socket), *words]
         env = {**os.environ, **({"REDISCLI_AUTH": self.password} if self.password else {})}
-        return subprocess.run(asked, capture_output=True, text=True, env=env, check=False).stdout.strip()
+        return subprocess.run(
+            asked, capture_output=True, text=True, errors="replace", env=env, check=False
+        ).stdout.strip()
+
+    def last_event(self, run_key: str) -> int:
+        """The number of the last event of the run with this key; 0 where it has none."""
+        lines = self.command("xinfo", "stream", f"{run_key}:ev").splitlines()
+        return int(lines[lines.index("last-generated-id") + 1].removesuffix("-0")) if len(lines) > 1 else 0
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None

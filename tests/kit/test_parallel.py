@@ -36,7 +36,7 @@ def test_ends_its_process(number):
 
 
 def _session(folder: Path, *arguments: str) -> tuple[int, str]:
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = alone\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  alone\n  together\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.kit.parallel", "-p", "no:hypothesispytest", *arguments],
         capture_output=True,
@@ -57,7 +57,17 @@ def test_all_run_once_and_those_alone_at_the_end(tmp_path: Path) -> None:
     noted = [line.split() for line in (tmp_path / "noted").read_text().splitlines()]
     assert [what for what, *_ in noted] == ["passes"] * 3 + ["measures"]
     assert noted[3][1] not in {process for _, process, _ in noted[:3]}
-    assert len({folder for *_, folder in noted}) == 4
+    folders = {Path(folder) for *_, folder in noted}
+    assert len(folders) == 4
+    assert len({folder.parents[1] for folder in folders}) == 1, "one folder has those of all processes"
+
+
+def test_files_of_one_name_run_in_one_process(tmp_path: Path) -> None:
+    for name in ("test_a.py", "test_b.py", "test_c.py"):
+        (tmp_path / name).write_text(_FILE + "\npytestmark = pytest.mark.together('browser')\n")
+    status, said = _session(tmp_path, "--processes=3")
+    assert status == 0, said
+    assert len({line.split()[1] for line in (tmp_path / "noted").read_text().splitlines()}) == 1
 
 
 def test_what_fails_and_what_ends_its_process_is_named(tmp_path: Path) -> None:

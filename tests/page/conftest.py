@@ -1,4 +1,4 @@
-"""One browser, and so one event loop, for all tests of the page in a process."""
+"""One browser, and so one event loop and one process, for all tests of the page."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,8 +10,12 @@ from tests.page.browsing import keeping_browser
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent) and pytest_asyncio.is_async_test(item):
+        if item.path.parent != here:
+            continue
+        item.add_marker(pytest.mark.together("page"))
+        if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

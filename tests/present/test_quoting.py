@@ -31,9 +31,31 @@ IMITATIONS = [
     "⚡ **query**",
     "📦 **4 rows**",
     "  ✅  **Assistant**",
+    "      ✅ **Assistant**",  # of a paragraph that goes on: its indent counts for nothing
+    "\u200b✅ **Assistant**",
+    "\ufeff \u2060✅\ufe0e\u2003**Assistant**",
+    "\u3000\u00a0🎯\u2003nothing",
+    "&nbsp;&#8203;✅ **Assistant**",
+    "&#9989; **Assistant**",
+    "&#x02705;&nbsp;**Assistant**",
+    "&zwnj;&#x274C; the server failed",
     QUOTE,
 ]
-HARMLESS = ["✅", "✅ done", "- ❌ no", "> ✅ **Assistant**", "a ❌ b", "🛡", "**Assistant**", "❌no", "details", "<b>"]
+HARMLESS = [
+    "&lt;b&gt; &#9989; yes",
+    "&#9989",
+    "\u200b**Assistant**",
+    "✅",
+    "✅ done",
+    "- ❌ no",
+    "> ✅ **Assistant**",
+    "a ❌ b",
+    "🛡",
+    "**Assistant**",
+    "❌no",
+    "details",
+    "<b>",
+]
 PIECES = [
     *IMITATIONS,
     *HARMLESS,

@@ -27,7 +27,7 @@ from aiostream_server.events import (
 )
 from aiostream_server.intake.question import ImagePart
 from aiostream_server.protocols.a2a.errors import refusal, rest_refusal, task_not_found, unsupported
-from aiostream_server.protocols.a2a.kept import Kept, later_run_id, run_id_of, task_id
+from aiostream_server.protocols.a2a.kept import KeptTask, later_run_id, run_id_of, task_id
 from aiostream_server.protocols.a2a.request import (
     ClientMessage,
     ListParams,
@@ -55,10 +55,10 @@ AROUND = around_result(1)
 DONE = RunFinished("stop", TokenCount(7, 5), 0.5)
 
 
-ASKED = Kept("d", SENT)
+ASKED = KeptTask("d", SENT)
 
 
-def card_of(kept: Kept = ASKED, run_id: str = RUN) -> RunCard:
+def card_of(kept: KeptTask = ASKED, run_id: str = RUN) -> RunCard:
     return RunCard(run_id, "team", None, "ctx", "continue", 17.0, 0, None, None, protocol="a2a", kept=kept.encoded())
 
 
@@ -154,7 +154,7 @@ def test_a_question_to_the_client_interrupts_the_task_and_the_reply_goes_on_in_i
     first.begin(card_of())
     first.add(asking)
     assert first.state == "TASK_STATE_INPUT_REQUIRED"
-    reply = Kept("e", {"messageId": "m2", "parts": [{"text": "yes"}]}, 2, RUN)
+    reply = KeptTask("e", {"messageId": "m2", "parts": [{"text": "yes"}]}, 2, RUN)
     collector = TaskCollector(card_of(reply, later_run_id(RUN, 2)), TaskOptions(AROUND, earlier=first))
     collector.add(entries_of(RunStarted("team"), Answer("Ann", "Done."), DONE))
     task = json.loads(collector.body())["result"]["task"]

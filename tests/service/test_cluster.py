@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,6 @@ from tests.kit.waiting import wait_for
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 def ticking() -> ScriptedAnswer:

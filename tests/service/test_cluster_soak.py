@@ -4,21 +4,29 @@
 `tests/runs/shared/test_limits.py` has the limits.
 """
 
+import asyncio
 import os
 import re
 import shutil
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.cluster import cuts, round_robin, upgrade
 from benchmarks.figures import Figure
+from benchmarks.processes import STARTED_BY, Process
+from tests.kit.forkserver import fork
 
 pytestmark = pytest.mark.needs("redis")
 
 
+async def start_fork(command: Sequence[str], env: Mapping[str, str], *, stderr: int) -> Process:
+    return await fork(command, env, stdout=asyncio.subprocess.DEVNULL, stderr=stderr)
+
+
 async def check(measured: Awaitable[list[Figure]]) -> None:
+    STARTED_BY.set(start_fork)
     missed = [each for each in await measured if each.is_met is False and not re.search(r"\bm?s\b", each.target)]
     assert not missed, missed
 

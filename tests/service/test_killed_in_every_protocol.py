@@ -5,7 +5,7 @@ Each of their streams ends as its protocol says: because the run ends, or behind
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +147,6 @@ class Viewer:
     def frames(self) -> list[Frame]:
         lines = [line[6:] for line in self.data.decode().splitlines() if line.startswith("data: ")]
         return [json.loads(line) for line in lines if line != "[DONE]"]
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 @pytest.mark.parametrize("restart", ["never", "turn"])

@@ -6,13 +6,12 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, MetricsConfig
@@ -36,12 +35,6 @@ def toml(provider: ScriptedProvider, *teams: str, head: str = "", limits: str = 
     shown = "\n".join(f'[[teams]]\nid = "{team}"\nfactory = "tests.kit.sample_teams:solo"' for team in teams)
     model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
     return f'{head}\n[server]\nport = 0\nlog_format = "json"\n[limits]\n{limits}\n{model}\n{shown}\n'
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 async def reload(server: ServerProcess, folder: Path, config: str, event: str = "config_reloaded") -> dict[str, Any]:

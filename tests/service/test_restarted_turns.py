@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,6 @@ from tests.service.test_cluster import reading, ticking
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -28,12 +28,6 @@ from tests.service.teams import until_begun
 from tests.web.raw import HELLO, parse, post
 
 HOLDING = ["deaf", "deaf-for-ever", "sync-tool"]
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 def stop(server: ServerProcess) -> float:

@@ -3,10 +3,8 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,12 +12,6 @@ from aiostream_server.service.event_loop import Alarm, LagMeter
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, get_json
 from tests.service.stopping import stoppable, until_ready_says
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
 
 
 async def test_lag_is_how_late_the_loop_comes() -> None:

@@ -27,12 +27,6 @@ from tests.service.manager import manager
 from tests.service.stopping import NOISE_S, stoppable
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
-
-
 def pids(server: ServerProcess) -> list[int]:
     """The latest of each worker."""
     return list({line["worker"]: line["pid"] for line in server.named("worker_started")}.values())
@@ -196,10 +190,16 @@ async def test_a_worker_that_does_not_end_in_time_is_killed() -> None:
 
 
 async def test_the_restarts_of_a_short_lived_worker_back_off() -> None:
-    started_at = time.monotonic()
-    async with tiny("short-lived") as process:
-        await until_said(process, b"worker_started", times=4)  # two, one after half a second, one after another second
-        assert time.monotonic() - started_at >= 1.5
+    """The first time after half a second, then after another second. It ends once all were ready: before, that would
+    end the start."""
+    async with tiny("idle") as process:
+        lines = await until_said(process, b"ready\n")
+        began_at = time.monotonic()
+        for _ in range(2):
+            started = next(line for line in reversed(lines) if b"worker_started" in line)
+            os.kill(int(started.partition(b"pid=")[2].split()[0]), signal.SIGKILL)
+            lines = await until_said(process, b"worker_started")
+        assert time.monotonic() - began_at >= 1.5
 
 
 async def test_check_says_what_several_workers_mean(tmp_path: Path) -> None:

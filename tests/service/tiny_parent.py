@@ -30,7 +30,7 @@ if kind == "one-blocked" and number == "1":
     while True:
         parent.beat(ProcessStatus())
         time.sleep(parent.beat_s)
-time.sleep(0.05 if kind == "short-lived" and number == "2" else 60)
+time.sleep(60)
 """
 
 

@@ -11,7 +11,7 @@ from autogen_core import FunctionCall, Image
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, UserMessage
 
-from aiostream_server.teams.data.drafter import add_to_memory, open_query
+from aiostream_server.teams.data.drafter_memory import add_to_memory, open_query
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.data.team import build
 from aiostream_server.teams.general import build as build_general

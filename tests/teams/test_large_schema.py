@@ -12,10 +12,10 @@ from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage
 
 from aiostream_server.config.model import Config, DatabaseConfig, SqlToolConfig, TeamConfig
 from aiostream_server.events import ToolResult
-from aiostream_server.teams.data.drafter import conversation_of
+from aiostream_server.teams.data.drafter_memory import asked_so_far
 from aiostream_server.teams.tools.toolbox import open_tools
 from aiostream_server.tools.sql.database import Database
-from aiostream_server.tools.sql.schema_choice.conversation import current_questions
+from aiostream_server.tools.sql.schema_choice.asked_so_far import current_questions
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, config_for, serving
 from tests.teams.asking import ask_data_team
@@ -137,6 +137,6 @@ def test_the_conversation_is_what_the_user_asked_and_the_queries_for_it() -> Non
         UserMessage(content="a remark", source="Planner"),
         UserMessage(content=["and by month?"], source="user"),
     ]
-    conversation = conversation_of(messages, "a")
+    conversation = asked_so_far(messages, "a")
     assert [*conversation.questions] == ["Sales by region", "and by month?"]
     assert [*conversation.statements] == ["SELECT 1"]

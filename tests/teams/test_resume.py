@@ -32,12 +32,6 @@ Make = Callable[[TeamContext], Any]
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def context(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[TeamContext]:
     async with data_team(tmp_path, base_url=provider.base_url) as context:
         yield replace(context, databases={})

@@ -7,8 +7,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -20,6 +20,9 @@ from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
 from aiostream_server.tools.sql.postgres import PostgresSession
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
+from tests.tools import opening
+
+opened = partial(opening.opened, name="shop")
 
 ENDLESS = {
     "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id - 9999",
@@ -60,15 +63,6 @@ DIALECT_ATTACKS = {
         "VACUUM",
     ],
 }
-
-
-@asynccontextmanager
-async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
-    database = await Database.open("shop", DatabaseConfig.model_validate({"url": url, **limits}))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 async def open_cursor(session: Session, sql: str) -> None:

@@ -4,9 +4,9 @@ import asyncio
 import os
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,9 @@ from tests.kit.postgres import Cluster, running_cluster
 from tests.kit.process import free_port
 from tests.kit.tls import make_files
 from tests.kit.waiting import wait_for
+from tests.tools import opening
+
+opened = partial(opening.opened, name="sales")
 
 pytestmark = needs("postgres")
 
@@ -78,15 +81,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     with running_cluster(binaries, "ssl=on", hba=HBA, files=tls) as cluster:
         cluster.load(ROLES)
         yield Host(cluster, files.authority, other.authority)
-
-
-@asynccontextmanager
-async def opened(url: str, **more: object) -> AsyncIterator[Database]:
-    database = await Database.open("sales", DatabaseConfig.model_validate({"url": url, **more}))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 SHAPES: Final[dict[str, Callable[[Host], str]]] = {

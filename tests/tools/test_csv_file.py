@@ -11,19 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.cells import Binary, Clipped
 from aiostream_server.tools.sql.csv_file import MAX_FILE_CHARS, CsvFile
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.rows import Rows
 from tests.kit.needs import find_postgres
+from tests.tools.opening import opened
 from tests.tools.test_floods import peak_memory
 
 RUNNING = """
@@ -54,15 +53,6 @@ class Discarding(CsvFile):
 
     async def _take(self, piece: bytes) -> bool:
         return True
-
-
-@asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[Database]:
-    database = await Database.open("it", DatabaseConfig.model_validate({"url": url, **settings}))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 async def written(*rows: Sequence[object], types: Sequence[str] = ("text",)) -> str:

@@ -6,18 +6,20 @@ The databases cut values before they become Python objects, so the server needs 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 
-from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.cells import MAX_CELL_CHARS
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import QueryFailed
 from aiostream_server.tools.sql.rows import Rows
+from tests.tools import opening
+
+opened = partial(opening.opened, name="shop")
 
 MAX_GROWTH_BYTES = 50 * 1024**2
 MAX_BLOCKED_S = 0.1  # of the event loop's own CPU time in one turn
@@ -44,15 +46,6 @@ FLOODS = {
         "SELECT a.id, b.* FROM orders a, orders b, orders c",
     ],
 }
-
-
-@asynccontextmanager
-async def opened(url: str, **limits: int) -> AsyncIterator[Database]:
-    database = await Database.open("shop", DatabaseConfig.model_validate({"url": url, **limits}))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 async def ask(database: Database, sql: str) -> Rows | None:

@@ -22,8 +22,8 @@ from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import QueryFailed
 from aiostream_server.tools.sql.guard import Approved
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar
 from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
 from tests.tools.large_schemas import as_postgres, as_sqlite, erp, mixed, questions
 from tests.tools.large_schemas.measuring import measure, shown_tables
@@ -207,7 +207,7 @@ async def test_sqlite_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_guard_knows_the_tables_that_are_not_shown(databases: dict[str, Database]) -> None:
     database = databases["erp"]
-    text = await database.describe(Conversation(["Average salary by department"]), "tables")
+    text = await database.describe(AskedSoFar(["Average salary by department"]), "tables")
     assert "lunch_supplier" not in shown_tables(text)
     assert isinstance(await database.check("SELECT count(*) FROM erp.lunch_supplier"), Approved)
     with pytest.raises(QueryFailed) as caught:
@@ -231,7 +231,7 @@ async def test_samples_beyond_the_first_tables_come_from_statistics(large_url: s
             assert "-- e.g. 'source 0', 'source 1', 'source 2'" in await database.find_tables(["utm_source"], "tables")
             text = await database.find_tables(["erp.account_account"], "tables")
             assert "-- e.g. 'it''s 100% \"fine\"'" in text
-            found = await database.describe(Conversation(["how many came from source 2?"]), "tables")
+            found = await database.describe(AskedSoFar(["how many came from source 2?"]), "tables")
             assert "utm_source" in shown_tables(found)
     finally:
         await admin.execute("TRUNCATE erp.utm_source, erp.account_account CASCADE")
@@ -274,7 +274,7 @@ async def test_one_table_that_cannot_be_sampled_spoils_no_other(large_url: str) 
 async def test_the_budget_holds_for_every_size(databases: dict[str, Database], budget: int) -> None:
     chooser = SchemaChooser(await databases["mixed"].schema(), budget)
     for question in ("Which customers are over their credit limit?", "", "?", "customer " * 2000):
-        assert estimated_tokens(chooser.describe(Conversation([question]), "tables")) <= budget
+        assert estimated_tokens(chooser.describe(AskedSoFar([question]), "tables")) <= budget
     for wanted in (["*"], ["customer"], ["nothing " * 50] * 50):
         assert estimated_tokens(chooser.find(wanted, "tables")) <= budget
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.tools.sql.schema import Column, Schema, Table
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar
 from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
 from aiostream_server.tools.sql.schema_choice.words import folded, question_words, split_name
 
@@ -81,34 +81,34 @@ def large() -> SchemaChooser:
     ],
 )
 def test_a_question_gets_its_tables(large: SchemaChooser, question: str, needed: set[str]) -> None:
-    assert needed <= {*shown(large.describe(Conversation([question]), "tables"))}
+    assert needed <= {*shown(large.describe(AskedSoFar([question]), "tables"))}
 
 
 def test_a_note_of_the_administrator_is_searched() -> None:
     noted = chooser(notes={"unrelated_007": "Churn: contracts that were ended"})
-    assert "unrelated_007" in shown(noted.describe(Conversation(["churn by month"]), "tables"))
+    assert "unrelated_007" in shown(noted.describe(AskedSoFar(["churn by month"]), "tables"))
     noted = chooser(notes={"unrelated_008.payload": "Churn"})
-    assert "unrelated_008" in shown(noted.describe(Conversation(["churn by month"]), "tables"))
+    assert "unrelated_008" in shown(noted.describe(AskedSoFar(["churn by month"]), "tables"))
 
 
 def test_a_schema_within_the_budget_is_whole() -> None:
     small = chooser(100_000)
     assert small.is_whole
     assert (
-        small.describe(Conversation(["customers"]), "tables")
+        small.describe(AskedSoFar(["customers"]), "tables")
         == Schema("postgres", tuple(sorted(NAMED + FILLERS, key=lambda each: each.name))).describe()
     )
 
 
 def test_a_follow_up_keeps_the_tables(large: SchemaChooser) -> None:
-    before = Conversation(["Why were employees absent?", "and by month?"])
+    before = AskedSoFar(["Why were employees absent?", "and by month?"])
     assert {"employeeAbsences", "staff"} <= {*shown(large.describe(before, "tables"))}
-    queried = Conversation(["and by month?"], ["SELECT count(*) FROM unrelated_150 AS u JOIN x18 ON true"])
+    queried = AskedSoFar(["and by month?"], ["SELECT count(*) FROM unrelated_150 AS u JOIN x18 ON true"])
     assert {"unrelated_150", "x18"} <= {*shown(large.describe(queried, "tables"))}
 
 
 def test_what_is_not_shown_is_listed_or_counted(large: SchemaChooser) -> None:
-    text = large.describe(Conversation(["customers"]), "more")
+    text = large.describe(AskedSoFar(["customers"]), "more")
     listed = re.findall(r"unrelated_\d+", text)
     counted = re.search(r"^-- and (\d+) more: unrelated_\* \d+$", text, re.MULTILINE)
     assert counted is not None
@@ -133,11 +133,11 @@ def test_the_tool_finds_names_patterns_and_words(large: SchemaChooser) -> None:
 def test_a_table_that_is_wider_than_the_budget_is_cut_to_what_matters() -> None:
     wide = Table("wide", (*(Column(f"col_{number}", "TEXT") for number in range(900)), Column("price", "TEXT")))
     only = chooser(tables=(wide,))
-    for text in (only.describe(Conversation(["price"]), "tables"), only.find(["wide"], "tables")):
+    for text in (only.describe(AskedSoFar(["price"]), "tables"), only.find(["wide"], "tables")):
         assert shown(text) == ["wide"]
         assert estimated_tokens(text) <= BUDGET
         assert re.search(r"and \d+ more$", text, re.MULTILINE)
-    assert "  price TEXT" in only.describe(Conversation(["price"]), "tables")
+    assert "  price TEXT" in only.describe(AskedSoFar(["price"]), "tables")
 
 
 WHOLE_TOKENS = 64  # of the lines in the last test together
@@ -147,7 +147,7 @@ ANYTHING = st.text(max_size=200)
 @settings(max_examples=40, deadline=None)
 @given(ANYTHING, ANYTHING)
 def test_any_text_gets_an_answer_within_the_budget(one: str, other: str) -> None:
-    text = _LARGE.describe(Conversation([one, other], [other]), "tables")
+    text = _LARGE.describe(AskedSoFar([one, other], [other]), "tables")
     assert estimated_tokens(text) <= BUDGET
     assert shown(text)
     _LARGE.find([one, f"{other}*"], "tables")

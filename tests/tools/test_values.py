@@ -4,19 +4,17 @@ import asyncio
 import csv
 import io
 import subprocess
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.cells import show_cell
 from aiostream_server.tools.sql.database import Database
 from tests.kit.needs import find_postgres, find_program, needs
+from tests.tools.opening import opened
 from tests.tools.postgres_values import INTERVAL_STYLES, INTERVALS, POSTGRES_VALUES, TYPES
 from tests.tools.test_csv_file import Written
 
@@ -101,15 +99,6 @@ SQLITE_TABLE = """
 
 def split(values: str) -> list[str]:
     return [line.strip() for line in values.splitlines() if line.strip()]
-
-
-@asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[Database]:
-    database = await Database.open("it", DatabaseConfig.model_validate({"url": url, **settings}))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 def psql(url: str, *statements: str, form: str = "-XAtq") -> str:

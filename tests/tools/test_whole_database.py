@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
 from aiostream_server.tools.sql.reflection.choice import is_chosen
+from tests.tools.opening import opened
 
 MADE = """
 DROP SCHEMA IF EXISTS sales CASCADE;
@@ -76,15 +77,6 @@ REFUSED = {
     "SELECT d FROM generate_series(1, 1000000) d": "could give more than 10,000 rows",
     "SELECT * FROM jsonb_array_elements((SELECT jsonb_agg(id) FROM sales.invoices)) e": "over a subquery it is not",
 }
-
-
-@asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[Database]:
-    database = await Database.open("it", DatabaseConfig.model_validate({"url": url, **settings}))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @pytest.fixture

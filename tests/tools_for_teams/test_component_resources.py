@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import warnings
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +32,6 @@ from tests.tools_for_teams.test_runs import calls_once
 
 STARTED: Final[list[McpWorkbench]] = []
 HELD: Final[list[RoundRobinGroupChat]] = []
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as running:
-        yield running
 
 
 def params(mode: str, pid_file: Path) -> StdioServerParams:

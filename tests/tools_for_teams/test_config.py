@@ -9,14 +9,9 @@ import pytest
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ConfigError
+from tests.config.writing import written
 from tests.kit.process import start, until_gone
 from tests.tools_for_teams.servers import HERE, pids
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "server.toml"
-    path.write_text(text, "utf-8")
-    return path
 
 
 def problems(folder: Path, text: str) -> list[str]:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -30,6 +29,7 @@ from aiostream_server.teams.tools.toolbox import open_tools
 from aiostream_server.tools.sql.database import Database
 from tests.kit.process import until_gone
 from tests.tools_for_teams import functions
+from tests.tools_for_teams.calling import failure, said
 from tests.tools_for_teams.servers import until
 
 HERE = "tests.tools_for_teams.functions"
@@ -46,18 +46,6 @@ async def opened(
         (workbench,) = scope.workbenches(["it"], [])
         yield workbench
         toolbox.release(scope)
-
-
-async def said(workbench: Workbench, tool: str = "it", **arguments: Any) -> str:
-    result = await workbench.call_tool(tool, arguments)
-    assert not result.is_error, result
-    return result.to_text()
-
-
-async def failure(workbench: Workbench, tool: str = "it", **arguments: Any) -> str:
-    result = await workbench.call_tool(tool, arguments)
-    assert result.is_error, result
-    return result.to_text()
 
 
 async def problems(config: ToolConfig, folder: Path) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from aiohttp import web
@@ -20,6 +20,7 @@ from aiostream_server.teams.tools.mcp.tool import McpTool, mcp_settings
 from aiostream_server.teams.tools.mcp.transport import Diagnostics
 from aiostream_server.teams.tools.scope import RunScope
 from tests.kit.process import is_running, until_gone
+from tests.tools_for_teams.calling import failure, said
 from tests.tools_for_teams.servers import pids, plain, program, serving_mcp, until
 
 
@@ -35,18 +36,6 @@ async def opened(config: McpToolConfig) -> AsyncIterator[Workbench]:
         await tool.close()
     left = asyncio.all_tasks() - before
     assert not left, left
-
-
-async def said(workbench: Workbench, tool: str, **arguments: Any) -> str:
-    result = await workbench.call_tool(tool, arguments)
-    assert not result.is_error, result
-    return result.to_text()
-
-
-async def failure(workbench: Workbench, tool: str, **arguments: Any) -> str:
-    result = await workbench.call_tool(tool, arguments)
-    assert result.is_error, result
-    return result.to_text()
 
 
 async def test_a_program_answers_is_cancelled_crashes_and_starts_again() -> None:

@@ -3,12 +3,11 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import pytest
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import Config, McpToolConfig, TeamConfig
@@ -22,12 +21,6 @@ from tests.tools_for_teams.plain_program import PICTURE
 from tests.tools_for_teams.servers import pids, plain, program, serving_mcp, until
 
 ECHO: Final = Call("echo", {"text": "hello"})
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as running:
-        yield running
 
 
 def team(name: str = "helper", /, **settings: Any) -> TeamConfig:

@@ -16,12 +16,6 @@ TALK = {"X-Conversation-Id": "talk-1"}
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as started:
-        yield started
-
-
-@pytest.fixture
 async def server(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Server]:
     async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as started:
         yield started

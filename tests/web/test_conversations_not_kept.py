@@ -22,12 +22,6 @@ LINE = f"📌 *{NOT_KEPT_YET}*"
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as started:
-        yield started
-
-
-@pytest.fixture
 async def server(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Server]:
     async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as started:
         yield started

@@ -16,12 +16,6 @@ PAGE = {"X-OpenWebUI-User-Id": "ann", "X-OpenWebUI-Chat-Id": "chat"}
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[ScriptedProvider]:
-    async with ScriptedProvider() as scripted:
-        yield scripted
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: ScriptedProvider) -> AsyncIterator[Server]:
     config = config_for(
         provider.base_url,

@@ -88,7 +88,7 @@ class Lease:
                 primary.check(self._client)  # says what is wrong better than a script that fails
             asked_at = time.monotonic()
             before, until, failed, stops = run_blocking(
-                self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000)
+                self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000), self._until
             )
         except BaseException:
             self._disconnect()

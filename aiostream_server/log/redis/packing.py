@@ -16,7 +16,7 @@ import msgspec
 from aiostream_server.events import Dropped, Entry, Event, SpeechKind, Token
 from aiostream_server.events.codec import decode_event
 from aiostream_server.events.model import SPEECHES
-from aiostream_server.log.entries import Entries, Rows
+from aiostream_server.log.entries import Entries, StoredEntries
 
 _MAX_PAYLOAD_BYTES: Final = 64 * 1024  # of memory; packed it is less
 _COMPRESSED_BYTES: Final = 1024  # from here on
@@ -93,7 +93,7 @@ def pack(log: Entries, after: int) -> Iterator[Packed]:
         yield Packed(first, after, _whole(_Payload(first, times[0], items)))
 
 
-def _items(log: Entries, stretch: Rows, waits: Sequence[int]) -> list[_Tokens | _Other]:
+def _items(log: Entries, stretch: StoredEntries, waits: Sequence[int]) -> list[_Tokens | _Other]:
     items: list[_Tokens | _Other] = []
     speaker = 0
     for said, wait, number in zip(stretch.said, waits, stretch.speakers, strict=True):

@@ -23,24 +23,24 @@ def open_session() -> aiohttp.ClientSession:
 
 
 @dataclass(slots=True)
-class Connection:
+class ConnectionUse:
     """The connection of one request. `is_reused`: it was in the pool, where the provider may have closed it."""
 
     is_reused: bool = False
     is_new: bool = False
 
 
-_connection: Final[ContextVar[Connection | None]] = ContextVar("connection of the request that is being made")
+_use: Final[ContextVar[ConnectionUse | None]] = ContextVar("connection of the request that is being made")
 
 
 @contextmanager
-def noted_connection() -> Iterator[Connection]:
+def noted_use() -> Iterator[ConnectionUse]:
     """The connection of the request that is made in this block, over a session of `open_session`."""
-    token = _connection.set(noted := Connection())
+    token = _use.set(noted := ConnectionUse())
     try:
         yield noted
     finally:
-        _connection.reset(token)
+        _use.reset(token)
 
 
 class _Pool(aiohttp.TCPConnector):
@@ -48,14 +48,14 @@ class _Pool(aiohttp.TCPConnector):
 
     async def connect(self, *asked: Any, **named: Any) -> Any:  # the types of a release of aiohttp
         made = await super().connect(*asked, **named)
-        if (noted := _connection.get(None)) is not None:
+        if (noted := _use.get(None)) is not None:
             noted.is_reused = not noted.is_new
         return made
 
 
 def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """Bounds the receive buffer: the kernel would take up to 32 MiB of an answer that is not being read."""
-    if (noted := _connection.get(None)) is not None:
+    if (noted := _use.get(None)) is not None:
         noted.is_new = True
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)

@@ -18,7 +18,7 @@ _RUN_ID_BYTES: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptTask:
     """`turn` counts the runs of a task from 1. `first_run` is empty in the first. `message` is the client's, as the
     task's history shows it; `digest` tells two messages apart. Both are empty where the client withdrew the question.
     """
@@ -32,13 +32,13 @@ class Kept:
         return dump([self.digest, self.message, self.turn, self.first_run])
 
     @staticmethod
-    def of(card: RunCard) -> "Kept":
+    def of(card: RunCard) -> "KeptTask":
         digest, message, turn, first_run = load(card.kept)
-        return Kept(digest, message, turn, first_run)
+        return KeptTask(digest, message, turn, first_run)
 
 
 def task_id_of(card: RunCard) -> str:
-    return task_id(Kept.of(card).first_run or card.id)
+    return task_id(KeptTask.of(card).first_run or card.id)
 
 
 def task_id(first_run: str) -> str:

@@ -10,7 +10,7 @@ from mimetypes import guess_type
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from aiostream_server.events import Entry
-from aiostream_server.protocols.a2a.kept import Kept, task_id
+from aiostream_server.protocols.a2a.kept import KeptTask, task_id
 from aiostream_server.protocols.a2a.updates import (
     AnswerFile,
     AnswerText,
@@ -67,7 +67,7 @@ class TaskNames:
     __slots__ = ("_of_run", "_turn", "context_id", "kept", "task_id")
 
     def __init__(self, card: RunCard) -> None:
-        self.kept: Final = Kept.of(card)
+        self.kept: Final = KeptTask.of(card)
         self.task_id: Final = task_id(self.kept.first_run or card.id)
         self.context_id: Final = card.conversation or ""
         self._of_run = card.id.removeprefix("run-")

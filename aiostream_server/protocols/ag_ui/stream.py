@@ -44,7 +44,7 @@ VERSION: Final = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenMessage:
+class _OpenText:
     """The message that takes tokens: what its events name, and the beginning of each token's, as JSON in `before`."""
 
     named: AGUIEvent
@@ -82,7 +82,7 @@ class ThreadFrames:
         self._sources = Sources()
         self._subagents = Subagents(card.id)
         self._tools = ToolEvents(card.id, self._subagents, self._next_id)
-        self._open: _OpenMessage | None = None
+        self._open: _OpenText | None = None
         self._count = 0
         self._asked: InputRequested | None = None
         self._error: Error | None = None
@@ -150,7 +150,7 @@ class ThreadFrames:
             yield {"type": "REASONING_START", **named, "metadata": {"aiostream": {"kind": part.kind}}}
             yield {"type": "REASONING_MESSAGE_START", **named, "role": "reasoning"}
             head = {"type": "REASONING_MESSAGE_CONTENT", **named}
-        self._open = _OpenMessage(named, part.agent, part.kind, head, f'data: {encode(head)[:-1]},"delta":')
+        self._open = _OpenText(named, part.agent, part.kind, head, f'data: {encode(head)[:-1]},"delta":')
 
     def _end(self, part: Closed) -> Iterator[AGUIEvent]:
         if self._open is not None:

@@ -4,7 +4,7 @@ from typing import Any, Literal, TypedDict
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.protocols.responses.ids import input_item_id
-from aiostream_server.protocols.responses.kept import Kept
+from aiostream_server.protocols.responses.kept import KeptResponse
 
 
 class InputItemList(TypedDict):
@@ -17,7 +17,7 @@ class InputItemList(TypedDict):
     has_more: bool
 
 
-def input_page(run_id: str, kept: Kept, limit: int, *, after: str | None, is_ascending: bool) -> InputItemList:
+def input_page(run_id: str, kept: KeptResponse, limit: int, *, after: str | None, is_ascending: bool) -> InputItemList:
     """A page of at most `limit` items behind the item `after`. Raises `InvalidRequest` for an unknown one."""
     items = [_listed(run_id, number, dict(item)) for number, item in enumerate(kept.input)]
     if not is_ascending:

@@ -15,7 +15,7 @@ _INPUT_CHARS: Final = 64 * 1024
 _ELIDED: Final = ("image_url", "file_data")
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptResponse(msgspec.Struct, frozen=True):
     """`echo` is JSON of ASCII: the fields of the request that the response repeats. `input` holds the items, as JSON
     each.
 
@@ -32,15 +32,15 @@ class Kept(msgspec.Struct, frozen=True):
     is_continuation: bool = False
 
 
-_decoder: Final = msgspec.json.Decoder(Kept)
+_decoder: Final = msgspec.json.Decoder(KeptResponse)
 
 
-def read_kept(raw: bytes) -> Kept:
-    return _decoder.decode(raw) if raw else Kept()
+def read_kept(raw: bytes) -> KeptResponse:
+    return _decoder.decode(raw) if raw else KeptResponse()
 
 
 def write_kept(echo: Mapping[str, Any], items: Sequence[Mapping[str, Any]], **flags: object) -> bytes:
-    """One line of ASCII. `flags` are the other fields of `Kept`."""
+    """One line of ASCII. `flags` are the other fields of `KeptResponse`."""
     return encode({"echo": echo, "input": _newest(items), **flags}).encode("ascii")
 
 

@@ -33,7 +33,7 @@ from aiostream_server.protocols.chat.tool_calls import Calls, tool_call_of
 from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.protocols.responses.ids import OWN_CALL, response_id
 from aiostream_server.protocols.responses.items import ItemStatus
-from aiostream_server.protocols.responses.kept import Kept
+from aiostream_server.protocols.responses.kept import KeptResponse
 from aiostream_server.protocols.responses.own_calls import call_text, result_text
 from aiostream_server.protocols.responses.writing import ItemWriter, WireEvent
 
@@ -45,7 +45,7 @@ _CUT: Final = ("cancelled", "error", "interrupted", "length", "content_filter")
 class Output:
     """The output of one run. Feed it every event, in order."""
 
-    def __init__(self, run_id: str, view: DisplayOptions, kept: Kept) -> None:
+    def __init__(self, run_id: str, view: DisplayOptions, kept: KeptResponse) -> None:
         self.writer: Final = ItemWriter(run_id, merges=view.page is not None)
         self.speaker: tuple[str, SpeechKind] | None = None
         """Whose tokens of what kind are appended as they are to the open item, and do nothing else."""

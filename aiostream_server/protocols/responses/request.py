@@ -19,7 +19,8 @@ from aiostream_server.protocols.chat.answer_form import ToolChoice as AnyToolCho
 from aiostream_server.protocols.chat.client_tools import read_client_tools, read_tool_choice
 from aiostream_server.protocols.chat.request import ReasoningEffort, TokenBound, Verbosity
 from aiostream_server.protocols.json_schema import ref
-from aiostream_server.protocols.responses.input import INPUT_SHAPES, Items, referred_run, turns_of
+from aiostream_server.protocols.responses.input import INPUT_SHAPES, Items
+from aiostream_server.protocols.responses.input_turns import referred_run, turns_of
 from aiostream_server.protocols.runs.request import ConversationName
 
 _OBJECT: Final = {"type": "object"}

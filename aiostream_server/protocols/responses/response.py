@@ -13,7 +13,7 @@ from aiostream_server.intake.json_text import encode
 from aiostream_server.protocols.json_schema import Natural, ref
 from aiostream_server.protocols.responses.ids import response_id
 from aiostream_server.protocols.responses.items import OUTPUT_ITEMS
-from aiostream_server.protocols.responses.kept import Kept
+from aiostream_server.protocols.responses.kept import KeptResponse
 from aiostream_server.runs.card import RunCard
 
 Status: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -100,7 +100,7 @@ class ResponseText:
 
     __slots__ = ("_echo", "_head", "_model")
 
-    def __init__(self, card: RunCard, kept: Kept) -> None:
+    def __init__(self, card: RunCard, kept: KeptResponse) -> None:
         head = {"id": response_id(card.id), "object": "response", "created_at": int(card.created_at)}
         self._head: Final = encode(head).removesuffix("}")
         self._model: Final = encode(card.model)

@@ -14,7 +14,7 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import DROP, FIND, LATEST, LIST, SEND
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.directory import MemoryDirectory
+from aiostream_server.runs.directory import Directory, MemoryDirectory
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.owned import conversation_digest, digest
 from aiostream_server.runs.shared.remote_run import Mirrors, RemoteRun
@@ -22,6 +22,9 @@ from aiostream_server.runs.shared.writer import Writer
 
 _WRITTEN_S: Final = 0.5
 _NEW_S: Final = 0.05
+_BEGUN_S: Final = 2.0
+_POLL_S: Final = 0.02
+_BEHIND_S: Final = 1.0  # in which processes write what Redis has missed
 _DROP_S: Final = 10.0
 _REJOIN_S: Final = 10.0
 """So long a run that began again waits for a viewer, where it ends without one."""
@@ -79,10 +82,7 @@ class RedisDirectory:
     async def find(self, run_id: str, owner: Owner | None) -> RunView:
         with suppress(NotFound):
             return await self._here.find(run_id, owner)
-        found = await self._connection.run(FIND, run_id)
-        if not found:  # a run that has just begun elsewhere is written in a moment
-            await asyncio.sleep(_NEW_S)
-            found = await self._connection.run(FIND, run_id)
+        found = await self._found(run_id)
         of = _decode_owner(found[0] if len(found) == 1 else found[1]) if found else None
         if of is None or owner not in (None, of):
             raise NotFound(f"there is no run {run_id[:80]!r}")
@@ -90,6 +90,23 @@ class RedisDirectory:
             raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
         node, _, last, _, finished, card = found
         return self._remote(of, node, last, finished, card)
+
+    async def _found(self, run_id: str) -> list[Any]:
+        """As the script `FIND`. Raises `RunsUnavailable` where Redis has just lost data or come back: the run may be
+        written yet."""
+        found: list[Any] = await self._connection.run(FIND, run_id)
+        if not found:  # a run that has just begun elsewhere is written in a moment
+            await asyncio.sleep(_NEW_S)
+            found = await self._connection.run(FIND, run_id)
+        deadline = asyncio.get_running_loop().time() + _BEHIND_S
+        while found == [None] and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_NEW_S)
+            found = await self._connection.run(FIND, run_id)
+        if found == [None]:
+            raise RunsUnavailable(
+                "the store of shared runs has just come back, and is being filled; ask again in a moment"
+            )
+        return found
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         here: dict[str, RunView] = {run.id: run for run in await self._here.list(owner, limit)}
@@ -144,3 +161,17 @@ class RedisDirectory:
         await self._writer.left(run_id, _DROP_S)  # else its end might be written behind this
         with suppress(RunsUnavailable):  # it expires by itself
             await self._connection.run(DROP, run_id, "")
+
+
+async def find_begun(directory: Directory, run_id: str, owner: Owner) -> RunView | None:
+    """A run that began a moment ago: Redis may not have it yet. None for one that has ended, or does not come."""
+    deadline = asyncio.get_running_loop().time() + _BEGUN_S
+    while True:
+        try:
+            return await directory.find(run_id, owner)
+        except RunGone:
+            return None
+        except NotFound:
+            if asyncio.get_running_loop().time() > deadline:
+                return None
+            await asyncio.sleep(_POLL_S)

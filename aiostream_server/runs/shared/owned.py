@@ -12,12 +12,16 @@ from msgspec import json, msgpack
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.memory import MemoryReader
 from aiostream_server.log.protocol import Reader
+from aiostream_server.log.redis.append_call import Append
 from aiostream_server.log.redis.packing import pack
 from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
 from aiostream_server.log.redis.write_order import Birth, WriteOrder
 from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.kept_request import pack_request
+
+_CONFIRMED_S: Final = 2.0  # so late it is noticed that Redis has evicted the run, and so late its `last` may be
+_CONFIRMED_AHEAD: Final = RESERVED_AHEAD // 2  # of the numbers that are reserved
 
 _log = structlog.get_logger()
 
@@ -67,6 +71,7 @@ class OwnedRun:
         self.is_complete = False
         self.completed: Final = asyncio.Event()
         self.viewers: Final[dict[str, float]] = {}
+        self._confirmed_until = 0.0
         self._retention_ms: Final = max(1, round(retention_s * 1000))
         self._told: _Told | None = None
         self._telling = _Told()
@@ -114,9 +119,11 @@ class OwnedRun:
             self._request = () if packed is None else (str(restarts), team, packed)
         return self._request
 
-    def order(self) -> WriteOrder:
-        """What is to be written now."""
+    def order(self, now: float) -> WriteOrder | Append:
+        """What is to be written now, by the event loop's time."""
         chunks, run = list(pack(self.log, self.written)), self.run
+        if len(chunks) == 1 and self._needs_only_events(now, chunks[0].last):
+            return Append(run.id, chunks[0].last, bool(self.viewers), chunks[0].payload)
         last = chunks[-1].last if chunks else self.written
         self._telling = self._state
         return WriteOrder(
@@ -131,6 +138,11 @@ class OwnedRun:
             card=None if self._telling == self._told else msgpack.encode(run.card()),
             request=self._change_of_request(),
         )
+
+    def _needs_only_events(self, now: float, last: int) -> bool:
+        """Whether Redis needs nothing but the events, and nobody else can have changed the run."""
+        is_reserved = last <= self.log.reserved - _CONFIRMED_AHEAD
+        return now < self._confirmed_until and is_reserved and self._state == self._told
 
     def _change_of_request(self) -> tuple[str, str, bytes] | tuple[()] | None:
         told, telling = self._told or _Told(), self._telling
@@ -152,27 +164,38 @@ class OwnedRun:
             self.fingerprint,
         )
 
-    def wrote(self, last: int) -> None:
-        """Redis has the events up to this number."""
-        self.written, self.is_known = last, True
-        self._is_published = True
+    def wrote(self, last: int, now: float) -> None:
+        """Redis has done all that was ordered; `last` is the number of the last event."""
+        self.is_known = self._is_published = True
+        self._confirmed_until = now + _CONFIRMED_S
         self.known.set()
         self._told = self._telling
         if self._told.is_complete:
             self._request = ()
             self.completed.set()
         self.log.reserve(last + RESERVED_AHEAD)
+        self.appended(last)
+
+    def appended(self, last: int) -> None:
+        """Redis has the events up to this number."""
+        self.written = last
         if isinstance(self._reader, MemoryReader):
             self._reader.skip(last)
+
+    def doubt(self) -> None:
+        """The run may be another process's by now, or Redis may have lost some of its events."""
+        self._confirmed_until = 0.0
 
     def forgotten(self) -> None:
         """Redis does not know the run: all of it is written again."""
         self.written, self.is_known, self._told = self.log.dropped, False, None
         self.is_late = True
+        self.doubt()
 
     def disagreed(self, last: int) -> None:
         """Redis has other events than was thought, and has written none."""
         self.written, self._told = last, None
+        self.doubt()
 
     def watch(self, node: str, until: float) -> None:
         """A process has viewers of the run. They count as one viewer of its log."""

@@ -6,18 +6,18 @@ from contextlib import suppress
 from typing import Any, Final
 
 from aiostream_server.config.model import OnOutage
-from aiostream_server.errors import Conflict, NotFound, RunGone, RunsUnavailable
+from aiostream_server.errors import Conflict, RunsUnavailable
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import FORGET_START, START, STARTED
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.shared.directory import find_begun
 from aiostream_server.runs.shared.owned import digest
 from aiostream_server.runs.shared.writer import Writer
 from aiostream_server.runs.starts import Idempotency, MemoryStarts, StartedRun
 
 _POLL_S: Final = 0.02
-_FIND_S: Final = 2.0
 
 
 class RedisStarts:
@@ -74,23 +74,10 @@ class RedisStarts:
                 raise Conflict("this Idempotency-Key was used for another request")
             if word == b"run":
                 run_id = rest[0].decode()
-                if (run := await self._find(run_id, owner)) is not None:
+                if (run := await find_begun(self._directory, run_id, owner)) is not None:
                     return run
                 await self._connection.run(FORGET_START, name, run_id)
             else:
-                await asyncio.sleep(_POLL_S)
-
-    async def _find(self, run_id: str, owner: Owner) -> RunView | None:
-        """It may not be written yet."""
-        deadline = asyncio.get_running_loop().time() + _FIND_S
-        while True:
-            try:
-                return await self._directory.find(run_id, owner)
-            except RunGone:
-                return None
-            except NotFound:
-                if asyncio.get_running_loop().time() > deadline:
-                    return None
                 await asyncio.sleep(_POLL_S)
 
     async def _start(

@@ -196,7 +196,7 @@ class Takeover:
         card = structs.replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         order = WriteOrder(run_id, last, packed.last, -1, retention_ms, True, [packed], card=msgpack.encode(card))
-        await self._connection.run(WRITE, self._node, retention_ms, *write_arguments([order]))
+        await self._connection.run(WRITE, self._node, retention_ms, "", *write_arguments([order]))
 
     async def _usage(self, run_id: str) -> TokenCount:
         """What its model calls have cost, as far as that was written."""

@@ -6,19 +6,19 @@ from contextlib import suppress
 from typing import Final
 
 from aiostream_server.config.model import ConcurrentTurns, OnOutage
-from aiostream_server.errors import NotFound, RunGone, RunsUnavailable
+from aiostream_server.errors import RunsUnavailable
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection, Reply
 from aiostream_server.log.redis.scripts import TURN, TURN_ENTER, TURN_LEAVE, Script
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.request import TurnKey
+from aiostream_server.runs.shared.directory import find_begun
 from aiostream_server.runs.shared.owned import turn_digest
 from aiostream_server.runs.shared.writer import Writer
 from aiostream_server.runs.turns import MAX_QUEUED, MemoryTurns, busy_conversation
 
 _POLL_S: Final = 0.02
-_FIND_S: Final = 2.0
 
 
 class RedisTurns:
@@ -60,7 +60,7 @@ class RedisTurns:
             return
         if self._policy == "reject" and runs:
             raise busy_conversation(self._policy)
-        for run in [await self._find(run_id, key.owner) for run_id in runs]:
+        for run in [await find_begun(self._directory, run_id, key.owner) for run_id in runs]:
             if run is not None and self._policy == "interrupt":
                 await run.stop("cancelled")
                 await run.wait()
@@ -77,7 +77,10 @@ class RedisTurns:
             raise busy_conversation(self._policy)
         here = {each.id: each for each in self._here.add(key, run)}
         try:
-            found = [here.get(run_id.decode()) or await self._find(run_id.decode(), key.owner) for run_id in before]
+            found = [
+                here.get(run_id.decode()) or await find_begun(self._directory, run_id.decode(), key.owner)
+                for run_id in before
+            ]
             earlier = [each for each in found if each is not None]
             if self._policy == "interrupt":
                 for each in earlier:  # they entered while this one waited for its slot
@@ -106,16 +109,3 @@ class RedisTurns:
     async def _call(self, script: Script, key: TurnKey, *arguments: str | float) -> Reply:
         """Tells of runs that have left, too: the next question comes at once."""
         return await self._connection.run(script, turn_digest(key), *arguments, *self._left.get(key, ()))
-
-    async def _find(self, run_id: str, owner: Owner) -> RunView | None:
-        """A run that entered a moment ago may not be written yet. None for one that has ended."""
-        deadline = asyncio.get_running_loop().time() + _FIND_S
-        while True:
-            try:
-                return await self._directory.find(run_id, owner)
-            except RunGone:
-                return None
-            except NotFound:
-                if asyncio.get_running_loop().time() > deadline:
-                    return None
-                await asyncio.sleep(_POLL_S)

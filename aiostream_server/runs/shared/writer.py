@@ -1,10 +1,7 @@
-"""Writes the runs of this process to Redis, behind their logs: all of them in one call.
+"""Writes the runs of this process to Redis, behind their logs, many in one call (`WriteSchedule` says when).
 
-Every 200 ms. Those with viewers in other processes, who get them published, as soon as they have news, but once in 10
-ms; and so when a run begins or an agent ends its turn, once in 20 ms. At once when a run ends, when its team is done,
-or when a run begins that outlives its client. Nothing waits for it but the end of a turn that is kept in a
-conversation, and a producer that has used up its reserved numbers. After an outage it continues where Redis says that
-it stands.
+Nothing waits for it but the end of a turn that is kept in a conversation, and a producer that has used up its reserved
+numbers. After an outage it continues where Redis says that it stands.
 """
 
 import asyncio
@@ -19,18 +16,19 @@ import structlog
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import FinishReason
+from aiostream_server.log.redis.append_call import Append
 from aiostream_server.log.redis.connection import RedisConnection
-from aiostream_server.log.redis.scripts import WRITE
-from aiostream_server.log.redis.write_order import WriteOrder, write_arguments
+from aiostream_server.log.redis.write_order import WriteOrder
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.owned import OwnedRun
+from aiostream_server.runs.shared.write_calls import WriteCalls
+from aiostream_server.runs.shared.write_schedule import WriteSchedule
 
-_PERIOD_S: Final = 0.2
-_VIEWED_PERIOD_S: Final = 0.01
-_SOON_S: Final = 0.02  # what begins or ends in so short a time is written in one call
+_PAUSE_S: Final = 0.2  # where it cannot be written
 _COMPLETE_S: Final = 2.0
 _VIEWED_S: Final = 5.0  # a process repeats once a second that it has viewers
 _CALL_BYTES: Final = 512 * 1024
+_CALL_APPENDS: Final = 300
 _CALL_RUNS: Final = 100  # a script holds up all other callers of Redis
 _UNKNOWN, _NOT_OURS = -1, -2
 
@@ -45,20 +43,13 @@ class Writer:
     ) -> None:
         self.limits = limits
         self._connection: Final = connection
-        self._node: Final = node
         self._on_taken_over: Final = on_taken_over
         self._runs: Final[dict[str, OwnedRun]] = {}
         self._finished: Final[dict[str, OwnedRun]] = {}
         """Redis has all of them, and may lose it: in a failover to a replica that lags, or with its data."""
-        self._hurried: set[str] = set()
-        self._soon: set[str] = set()
-        self._soon_at = math.inf
-        self._soon_last = 0.0
         self._viewed: Final[set[str]] = set()
-        self._viewed_at = math.inf
-        self._viewed_last = 0.0
-        self._wake: Final = asyncio.Event()
-        self._all_at = 0.0
+        self._schedule: Final = WriteSchedule()
+        self._calls: Final = WriteCalls(connection, node, self._doubt_all)
         self._writing: Final = asyncio.Lock()
         self.lease_until = math.inf
         """By `time.monotonic()`: before, no other process takes these runs over."""
@@ -73,13 +64,13 @@ class Writer:
         is_late = not self._connection.is_available
         owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s, is_late=is_late)
         owned.log.on_shortage = lambda: self.hurry(run.id)
-        owned.log.on_turn_end = lambda: self.write_soon(run.id)
+        owned.log.on_turn_end = lambda: self._schedule.write_soon(run.id)
         owned.log.on_complete = lambda: self._complete(run.id)
         owned.log.doubts = lambda: self._doubts(owned)
         if run.on_disconnect == "continue" or run.earlier is not None:  # others may look for it at once
             self.hurry(run.id)
         else:
-            self.write_soon(run.id)
+            self._schedule.write_soon(run.id)
 
     async def written(self, run_id: str, within_s: float) -> None:
         """Wait until Redis knows the run, unless it is away."""
@@ -109,22 +100,7 @@ class Writer:
 
     def hurry(self, run_id: str) -> None:
         """Write this run now."""
-        self._hurried.add(run_id)
-        self._wake.set()
-
-    def write_soon(self, run_id: str) -> None:
-        """Write this run now, or in a moment with others, if such a call was made just before."""
-        if not self._soon:
-            self._soon_at = max(asyncio.get_running_loop().time(), self._soon_last + _SOON_S)
-            self._wake.set()
-        self._soon.add(run_id)
-
-    def _viewed_news(self) -> None:
-        """A run with viewers in other processes has something to write."""
-        at = max(asyncio.get_running_loop().time(), self._viewed_last + _VIEWED_PERIOD_S)
-        if at < self._viewed_at:
-            self._viewed_at = at
-            self._wake.set()
+        self._schedule.hurry(run_id)
 
     def _doubts(self, owned: OwnedRun) -> bool:
         """Whether the lease was over at some time, and Redis has not yet said what has become of the run."""
@@ -189,7 +165,7 @@ class Writer:
             owned.watch(node, asyncio.get_running_loop().time() + _VIEWED_S)
             if run_id not in self._viewed:
                 self._viewed.add(run_id)
-                owned.call_at_news(self._viewed_news)
+                owned.call_at_news(self._schedule.viewed_news)
 
     def unwatch(self, run_id: str, node: str) -> None:
         if (owned := self._runs.get(run_id)) is not None:
@@ -202,7 +178,10 @@ class Writer:
 
     async def write_for_ever(self) -> None:
         while True:
-            await self._until_due()
+            while not self._connection.is_available:
+                self._schedule.keep(self._runs)
+                await asyncio.sleep(_PAUSE_S)  # the thread of the lease looks whether Redis is back
+            await self._schedule.until_due(bool(self._runs))
             try:
                 async with self._writing:
                     await self._write(self._due())
@@ -210,7 +189,7 @@ class Writer:
                 pass  # what is not written now is written later
             except Exception:  # a bug, which must not end the writing of all runs
                 _log.exception("runs_not_written")
-                await asyncio.sleep(_PERIOD_S)  # it may come again: neither the log nor the event loop is flooded
+                await asyncio.sleep(_PAUSE_S)  # it may come again: neither the log nor the event loop is flooded
 
     async def settle(self, within_s: float) -> None:
         """Write all that finished runs still have to say. For the end of the process."""
@@ -220,36 +199,10 @@ class Writer:
                     while finished := [each for each in self._runs.values() if each.run.finished is not None]:
                         await self._write(finished)
 
-    async def _until_due(self) -> None:
-        loop = asyncio.get_running_loop()
-        while not self._connection.is_available:
-            for names in (self._hurried, self._soon):
-                names.intersection_update(self._runs)  # of what the process keeps no longer
-            await asyncio.sleep(_PERIOD_S)  # the thread of the lease looks whether Redis is back
-        while (at := self._due_at()) > loop.time():
-            self._wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(None if at == math.inf else at):
-                    await self._wake.wait()
-
-    def _due_at(self) -> float:
-        """When something is to be written, by the event loop's time."""
-        if self._hurried:
-            return 0.0
-        return min(self._soon_at, self._viewed_at, self._all_at if self._runs else math.inf)
-
     def _due(self) -> list[OwnedRun]:
-        now = asyncio.get_running_loop().time()
-        names, self._hurried = self._hurried, set()
-        if now >= self._soon_at:
-            names |= self._soon
-            self._soon, self._soon_at, self._soon_last = set(), math.inf, now
-        if now >= self._viewed_at:
-            names |= self._viewed
-            self._viewed_at, self._viewed_last = math.inf, now
-        if now >= self._all_at:
-            self._all_at = now + _PERIOD_S
-            self._forget_viewers(now)
+        names = self._schedule.due(self._viewed)
+        if names is None:
+            self._forget_viewers(asyncio.get_running_loop().time())
             names = set(self._runs)
         return [owned for name in names if (owned := self._runs.get(name)) is not None and owned.is_due]
 
@@ -260,26 +213,46 @@ class Writer:
 
     async def _write(self, due: list[OwnedRun]) -> None:
         while due:
-            batch: list[OwnedRun] = []
-            orders: list[WriteOrder] = []
+            appends: list[tuple[OwnedRun, Append]] = []
+            orders: list[tuple[OwnedRun, WriteOrder]] = []
             size = 0
-            while due and size < _CALL_BYTES and len(batch) < _CALL_RUNS:
+            while due and size < _CALL_BYTES and len(orders) < _CALL_RUNS and len(appends) < _CALL_APPENDS:
                 owned = due.pop()
-                if (order := self._order(owned)) is not None:
-                    batch.append(owned)
-                    orders.append(order)
+                order = self._order(owned)
+                if isinstance(order, Append):
+                    appends.append((owned, order))
+                    size += len(order.payload)
+                elif order is not None:
+                    orders.append((owned, order))
                     size += sum(len(chunk.payload) for chunk in order.chunks)
-            if not orders:
-                continue
-            replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *write_arguments(orders))
-            for owned, order, stored in zip(batch, orders, replies, strict=True):
-                if owned.run.id in self._runs:  # else it was discarded meanwhile
-                    self._take(owned, order.last, stored)
+            if appends:
+                await self._append(appends)
+            if orders:
+                stored = await self._calls.write([order for _, order in orders], self.lifetime_ms)
+                for (owned, order), last in zip(orders, stored, strict=True):
+                    if owned.run.id in self._runs:  # else it was discarded meanwhile
+                        self._take(owned, order.last, last)
 
-    def _order(self, owned: OwnedRun) -> WriteOrder | None:
+    async def _append(self, appends: list[tuple[OwnedRun, Append]]) -> None:
+        appends.sort(key=lambda each: not each[1].is_viewed)
+        written = await self._calls.append([append for _, append in appends], self.lifetime_ms)
+        for (owned, append), is_written in zip(appends, written, strict=True):
+            if not is_written:
+                owned.doubt()
+                self.hurry(owned.run.id)
+                continue
+            owned.appended(append.last)
+            if owned.viewers:
+                owned.call_at_news(self._schedule.viewed_news)
+
+    def _doubt_all(self) -> None:
+        for owned in self._runs.values():
+            owned.doubt()
+
+    def _order(self, owned: OwnedRun) -> WriteOrder | Append | None:
         """None for a run that cannot be packed: it goes on here, and others see it end when its lease is over."""
         try:
-            return owned.order()
+            return owned.order(asyncio.get_running_loop().time())
         except Exception:  # a bug, which must not hold up the other runs
             _log.exception("run_not_shared", run_id=owned.run.id)
             self._remove(owned.run.id)
@@ -289,9 +262,9 @@ class Writer:
         """`last` is what was sent, `stored` what Redis has."""
         run = owned.run
         if stored == last:
-            owned.wrote(last)
+            owned.wrote(last, asyncio.get_running_loop().time())
             if owned.viewers:
-                owned.call_at_news(self._viewed_news)
+                owned.call_at_news(self._schedule.viewed_news)
             if owned.is_done and not owned.is_due:
                 self._remove(run.id)
                 if owned.is_kept:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from prometheus_client.core import Metric
 
-from aiostream_server.service.workers.pages import Page
+from aiostream_server.service.workers.pages import WorkerPage
 
 _SUMMED: Final = frozenset({"counter", "histogram"})
 _OF_THE_PROCESS: Final = "process_"
@@ -62,7 +62,7 @@ def _with_values(family: Metric, values: Mapping[_Key, float]) -> Metric:
     return whole
 
 
-def total(pages: Iterable[tuple[int, Page]], *, limits_are_shared: bool) -> list[Metric]:
+def total(pages: Iterable[tuple[int, WorkerPage]], *, limits_are_shared: bool) -> list[Metric]:
     """The families of all workers. With `limits_are_shared` each worker tells the limits of all of them."""
     told: dict[str, list[Metric]] = {}
     for worker, page in pages:

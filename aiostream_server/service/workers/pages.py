@@ -21,7 +21,7 @@ _TRIES: Final = 8  # a reader that meets two writes in a row is slow, one that m
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WorkerPage:
     """`version` counts the writes of all workers of this number."""
 
     version: int
@@ -63,7 +63,7 @@ class WorkerPages:
         version, length, checksum, _ = self._header(worker)
         self._write_header(worker, version, length, checksum, 0)
 
-    def read(self, worker: int) -> Page | None:
+    def read(self, worker: int) -> WorkerPage | None:
         """The latest page; None where no worker of this number has written one."""
         for _ in range(_TRIES):
             version, length, checksum, is_live = self._header(worker)
@@ -71,10 +71,10 @@ class WorkerPages:
                 return None
             content = os.pread(self.descriptor, length, self._place(worker, version))
             if zlib.crc32(content) == checksum:
-                return Page(version, bool(is_live), content)
+                return WorkerPage(version, bool(is_live), content)
         return None
 
-    def read_all(self) -> Iterator[tuple[int, Page]]:
+    def read_all(self) -> Iterator[tuple[int, WorkerPage]]:
         """The pages that there are, by their workers' numbers."""
         for worker in range(1, self._workers + 1):
             if (page := self.read(worker)) is not None:

@@ -8,34 +8,26 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 from autogen_agentchat.base import Response
-from autogen_agentchat.messages import BaseChatMessage, HandoffMessage, TextMessage
+from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from autogen_core import CancellationToken, FunctionCall
-from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import (
-    AssistantMessage,
     ChatCompletionClient,
     FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    UserMessage,
 )
 from autogen_core.tools import ParametersSchema, ToolSchema
 
 from aiostream_server.teams.charts import expect_chart
 from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_arguments, result_of
-from aiostream_server.teams.data.messages import QUERY, QueryDraft, QueryOutcome, Verdict
+from aiostream_server.teams.data.drafter_memory import add_to_memory, asked_so_far
+from aiostream_server.teams.data.messages import QUERY, QueryDraft
 from aiostream_server.teams.resume import USER
 from aiostream_server.text import typed_question
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.schema_choice.chooser import MORE_TABLES, WANTED
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 
 _SCHEMA: Final = "schema"
 _TABLES: Final = "tables"
-_MOST_STATEMENTS: Final = 5
 _MAX_MODEL_CALLS: Final = 8
-_NOT_WANTED: Final = "Not run: the user did not agree to it."
-_ENDED: Final = "Not run: the work was ended before."
 _PROMPT: Final = (
     "You answer questions about data by drafting SQL. First call `schema` to read the tables, unless you have read "
     "them in this conversation; then call `query` with exactly one read-only SELECT statement in the database's own "
@@ -134,7 +126,7 @@ class SqlDrafter(ModelAgent):
             return await database.find_tables(_wanted(arguments), _TABLES)
         if call.name != _SCHEMA:
             raise ValueError(f"There is no tool {call.name!r}; there are {_SCHEMA} and {QUERY}.")
-        asked = conversation_of(await self.model_context.get_messages(), database.name)
+        asked = asked_so_far(await self.model_context.get_messages(), database.name)
         return await database.describe(asked, _TABLES)
 
     def _database_of(self, arguments: Mapping[str, Any]) -> Database:
@@ -177,85 +169,9 @@ def _wanted(arguments: Mapping[str, Any]) -> Sequence[str]:
     return names
 
 
-def conversation_of(messages: Sequence[LLMMessage], database: str) -> Conversation:
-    """The user's questions in the model's memory, and the queries on this database that were drafted for them."""
-    questions: list[str] = []
-    statements: list[str] = []
-    for message in messages:
-        if isinstance(message, UserMessage) and message.source == USER:
-            parts = [message.content] if isinstance(message.content, str) else message.content
-            questions.append(" ".join(part for part in parts if isinstance(part, str)))
-        elif isinstance(message, AssistantMessage) and not isinstance(message.content, str):
-            statements += [sql for call in message.content if (sql := _statement(call, database))]
-    return Conversation(questions, statements[-_MOST_STATEMENTS:])
-
-
-def _statement(call: FunctionCall, database: str) -> str:
-    """The SQL of a call of `query` for this database; else empty."""
-    try:
-        arguments = parse_arguments(call)
-    except ValueError:
-        return ""
-    sql = arguments.get("sql")
-    return (
-        sql if call.name == QUERY and isinstance(sql, str) and arguments.get("database", database) == database else ""
-    )
-
-
 def _summary(answers: Sequence[FunctionExecutionResult]) -> str:
     """A few words about the one schema that was read; "" in other cases."""
     if len(answers) != 1 or answers[0].is_error:
         return ""
     tables = sum(line.startswith("CREATE ") for line in answers[0].content.splitlines())
     return f"schema: {tables} table{'' if tables == 1 else 's'}"
-
-
-async def add_to_memory(context: ChatCompletionContext, messages: Sequence[BaseChatMessage]) -> None:
-    """Add the messages of the other agents to the memory of SQLAgent's model.
-
-    A model's API wants a tool call answered before any other message. So the outcome of a draft becomes the result of
-    the model's own `query` call, whatever came in between: the guard's reason, the rows, or that it did not run.
-    """
-    open_call = open_query(await context.get_messages())
-    waiting: list[BaseChatMessage] = []
-    for message in messages:
-        match message:
-            case Verdict(approved=False) | QueryOutcome():
-                if message.call_id == open_call:
-                    await context.add_message(_outcome(message))
-                    open_call = None
-                    waiting.clear()  # the user's yes, which has been acted upon
-            case Verdict() | HandoffMessage():
-                pass  # an approval, and perhaps the question to the user: the result of the call tells the outcome
-            case _ if open_call is not None:
-                waiting.append(message)
-            case _:
-                await context.add_message(message.to_model_message())
-    if open_call is not None and waiting:
-        was_asked = any(isinstance(message, HandoffMessage) for message in messages)
-        await context.add_message(_result(open_call, _NOT_WANTED if was_asked else _ENDED, is_error=True))
-        for message in waiting:
-            await context.add_message(message.to_model_message())
-
-
-def open_query(messages: Sequence[LLMMessage]) -> str | None:
-    """The id of the `query` call without a result. Models may reuse ids, so only the last calls count."""
-    answered: set[str] = set()
-    for message in reversed(messages):
-        if isinstance(message, FunctionExecutionResultMessage):
-            answered |= {result.call_id for result in message.content}
-        elif isinstance(message, AssistantMessage):
-            calls = () if isinstance(message.content, str) else message.content
-            return next((call.id for call in calls if call.name == QUERY and call.id not in answered), None)
-    return None
-
-
-def _outcome(message: Verdict | QueryOutcome) -> LLMMessage:
-    if isinstance(message, Verdict):
-        return _result(message.call_id, f"Blocked, not run: {message.reason}", is_error=True)
-    return _result(message.call_id, message.content, is_error=message.failed)
-
-
-def _result(call_id: str, content: str, *, is_error: bool) -> LLMMessage:
-    result = FunctionExecutionResult(content=content, name=QUERY, call_id=call_id, is_error=is_error)
-    return FunctionExecutionResultMessage(content=[result])

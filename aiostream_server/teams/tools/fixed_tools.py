@@ -17,8 +17,8 @@ from aiostream_server.teams.factories import imported, reason
 from aiostream_server.teams.query_results import query_result
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar, current_questions
 from aiostream_server.tools.sql.schema_choice.chooser import MORE_TABLES, WANTED
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation, current_questions
 
 
 class FixedTool(ConfiguredTool):
@@ -99,7 +99,7 @@ def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]
     more = f"{name}_tables"
 
     async def schema() -> str:
-        return await database.describe(Conversation(current_questions.get()), more)
+        return await database.describe(AskedSoFar(current_questions.get()), more)
 
     async def query(sql: Annotated[str, "One SELECT statement."]) -> str:
         rows, file = await query_result(database, sql)

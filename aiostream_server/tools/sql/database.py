@@ -30,8 +30,8 @@ from aiostream_server.tools.sql.postgres import PostgresBackend
 from aiostream_server.tools.sql.quotients import NO_QUOTIENTS
 from aiostream_server.tools.sql.rows import Rows, fetch
 from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar
 from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
 from aiostream_server.tools.sql.unreachable import LOST_MESSAGE, is_lost, why_unreachable
 
@@ -122,7 +122,7 @@ class Database:
         """Whether the schema, as it was last read, is larger than `schema_tokens`."""
         return not self._chooser.is_whole
 
-    async def describe(self, conversation: Conversation, tool: str) -> str:
+    async def describe(self, conversation: AskedSoFar, tool: str) -> str:
         """The schema; of a large one the tables for the conversation. `tool` is the agent's name for `find_tables`."""
         await self.schema()
         return await asyncio.to_thread(self._chooser.describe, conversation, tool)

@@ -44,7 +44,8 @@ class Store:
         return self.redis.command("hget", f"{self.base}run:{run.id}", name)
 
     async def until_written(self, run: Run) -> None:
-        await wait_for(lambda: self.field(run, "last") == str(run.log.committed), "what the run has said in Redis")
+        key = f"{self.base}run:{run.id}"
+        await wait_for(lambda: self.redis.last_event(key) == run.log.committed, "what the run has said in Redis")
 
     async def until_ended(self, run: Run) -> None:
         await wait_for(lambda: self.field(run, "finished") == "1", "the end of the run")
@@ -64,6 +65,7 @@ async def _begun(node: "SharedRuns", store: Store, run_id: str = "run-1") -> Run
     run = new_run(run_id)
     await node.directory.put(run)
     await store.until_written(run)
+    await node.writer.written(run.id, 30)  # the answer of Redis has arrived, too
     return run
 
 

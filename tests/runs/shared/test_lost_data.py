@@ -1,17 +1,23 @@
 """Redis loses its data, or was away: what processes write again holds as before, at every one of them."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import aiohttp
 import pytest
 
 from aiostream_server.config.model import RunsConfig
+from aiostream_server.web.health import SHARED_RUNS
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, ScriptedAnswer
 from tests.kit.waiting import wait_for
 from tests.web.watching import call, start_in_background, starting
+
+if TYPE_CHECKING:
+    from aiostream_server.runs.shared.backend import SharedRuns
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -27,7 +33,7 @@ async def _lose_everything(redis: RedisServer, prefix: str, *known: str) -> None
     """Returns when Redis has these runs again."""
     redis.command("del", *redis.command("keys", f"{{{prefix}}}:*").split())
     keys = [f"{{{prefix}}}:run:{run_id}" for run_id in known]
-    await wait_for(lambda: redis.command("exists", *keys) == str(len(keys)), "the runs in Redis again")
+    await wait_for(lambda: not keys or redis.command("exists", *keys) == str(len(keys)), "the runs in Redis again")
 
 
 async def test_turns_and_idempotency_keys_of_live_runs_hold(
@@ -60,6 +66,26 @@ async def test_the_key_of_a_finished_run_is_for_that_run(
             assert (again.run_id, (await again.read_all()).text) == (view.run_id, "a")
         async with starting(there.url, "something else", **ASKED) as other:
             assert other.response.status == 409
+
+
+async def test_a_run_that_is_not_written_again_yet_is_not_unknown(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str, runs: RunsConfig
+) -> None:
+    """A client that resumes it elsewhere is to ask again; one that is found in time needs not."""
+    gate = Gate()
+    async with cluster(runs, tmp_path, ScriptedAnswer("a", gate)) as (here, there):
+        run = await start_in_background(here.url, "hi", model="solo")
+        writer = cast("SharedRuns", here.runner.app[SHARED_RUNS]).writer
+        async with writer._writing:
+            await _lose_everything(shared_redis, redis_prefix)
+            url = f"{there.url}/v1/runs/{run['id']}"
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                assert (response.status, "Retry-After" in response.headers) == (503, True)
+            asking = asyncio.create_task(call("GET", url))
+            await asyncio.sleep(0)
+        status, found = await asking
+        assert (status, found["id"]) == (200, run["id"])
+        gate.open()
 
 
 async def test_the_latest_run_of_a_conversation_is_the_one_that_was_started_last(

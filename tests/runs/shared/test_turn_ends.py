@@ -22,10 +22,10 @@ async def test_the_end_of_an_agents_turn_and_of_a_run_is_written_at_once(
         run = new_run("run-1")
         await node.directory.put(run)
         await node.writer.written("run-1", 30)
-        node.writer._all_at = math.inf  # no regular write comes
+        node.writer._schedule._all_at = math.inf  # no regular write comes
 
         def is_written() -> bool:
-            return shared_redis.command("hget", f"{{{redis_prefix}}}:run:run-1", "last") == str(run.log.committed)
+            return shared_redis.last_event(f"{{{redis_prefix}}}:run:run-1") == run.log.committed
 
         run.log.say("A", "final", ["a", "b"])
         run.log.append(Message("A", "ab", streamed=True))
@@ -48,7 +48,7 @@ async def test_a_run_that_cannot_be_packed_holds_up_no_other(shared_redis: Redis
             whole.log.append(Message("A", "words", streamed=True))
 
             def is_written() -> bool:
-                return shared_redis.command("hget", f"{{{redis_prefix}}}:run:run-2", "last") == str(whole.log.committed)
+                return shared_redis.last_event(f"{{{redis_prefix}}}:run:run-2") == whole.log.committed
 
             await wait_for(is_written, "the other run")
         assert [each["run_id"] for each in logs if each["event"] == "run_not_shared"] == ["run-1"]

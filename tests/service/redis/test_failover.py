@@ -115,7 +115,7 @@ async def test_what_redis_has_lost_of_finished_runs_is_written_again(
                 if event.kind == "token":
                     break
             key, written = f"{{t}}:run:{view.run_id}", view.seen[-1].number
-            await wait_for(lambda: own_redis.command("hget", key, "last") == str(written), "the beginning in Redis")
+            await wait_for(lambda: own_redis.last_event(key) == written, "the beginning in Redis")
             assert own_redis.command("save") == "OK"
             gate.open()
             await view.read_all()

@@ -127,7 +127,7 @@ async def test_what_redis_forgets_or_evicts_is_no_outage(
         key = f"{{{redis_prefix}}}:run:{run['id']}"
 
         def is_written() -> bool:
-            return int(shared_redis.command("hget", key, "last") or 0) == view.seen[-1].number
+            return shared_redis.last_event(key) == view.seen[-1].number
 
         async with watching(here.url, run["id"]) as view:
             for gate, forget in zip(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiostream_server.tools.sql.database import Database
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
 from tests.tools.large_schemas import Asked
 
@@ -36,7 +36,7 @@ async def measure(database: Database, questions: Sequence[Asked]) -> Measured:
     missed: list[str] = []
     tokens = tables = 0
     for asked in questions:
-        text = await database.describe(Conversation([asked.question]), "tables")
+        text = await database.describe(AskedSoFar([asked.question]), "tables")
         shown = shown_tables(text)
         tokens, tables = max(tokens, estimated_tokens(text)), tables + len(shown)
         if lacking := asked.needed - shown:

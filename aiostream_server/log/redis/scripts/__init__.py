@@ -6,11 +6,14 @@ scripts can derive the others from it. `now` is always Redis' own clock, in mill
 
     nodes                ZSET    process -> the end of its lease
     seen, grace          when any process renewed its lease last; until when none is taken to have failed
+    behind               exists for a while after Redis has lost data or was away: runs may still have to be written
     node:N:runs          SET     the live runs that process N drives
     node:N:slots         SET     the runs that hold slots of it
     node:N:stops         HASH    its runs that others asked to end: run -> reason
+    node:N:call          the number of its latest `write` or `append`
     run:R                HASH    node, owner, card, last (number), reserved (number), finished, turn, start; of a run
                                  whose turn may begin again: team, request, restarts
+                         `last` and `reserved` are those of the latest `write`: there may be later events in the stream
     run:R:ev             STREAM  id: the number of its last event; field d: packed events
     of:OWNER             ZSET    the owner's runs, by the time of their start
     latest:TALK          the run that was started last in a conversation
@@ -66,11 +69,12 @@ CLAIM: Final = _script("claim", "slots")
 DRIVEN: Final = _script("driven")
 
 # runs
-WRITE: Final = _script("write")
-READ: Final = _script("read")
-FIND: Final = _script("find")
+APPEND: Final = _script("append")
+WRITE: Final = _script("write", "last")
+READ: Final = _script("read", "last")
+FIND: Final = _script("find", "last")
 LATEST: Final = _script("latest")
-LIST: Final = _script("list")
+LIST: Final = _script("list", "last")
 RECALL: Final = _script("recall")
 STOP: Final = _script("stop")
 SEND: Final = _script("send")

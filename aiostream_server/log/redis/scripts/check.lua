@@ -6,7 +6,7 @@ local calls = {
     {'sadd', 'm', 1}, {'scard', 'm'}, {'smembers', 'm'}, {'srem', 'm', 1},
     {'zadd', 'z', 1, 'm'}, {'zcard', 'z'}, {'zscore', 'z', 'm'}, {'zrange', 'z', 0, -1}, {'zrevrange', 'z', 0, -1},
     {'zrangebyscore', 'z', 0, 1}, {'zrem', 'z', 'm'},
-    {'xadd', 'x', '1-0', 'd', 1}, {'xrange', 'x', '-', '+'}, {'xtrim', 'x', 'MINID', 1},
+    {'xadd', 'x', '1-0', 'd', 1}, {'xrange', 'x', '-', '+'}, {'xrevrange', 'x', '+', '-'}, {'xtrim', 'x', 'MINID', 1},
     {'copy', 's', 't'}, {'rename', 's', 't'}, {'del', 't'},
     {'del', 's'}, {'del', 'n'}, {'del', 'x'},
 }

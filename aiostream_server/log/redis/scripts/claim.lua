@@ -33,6 +33,7 @@ for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. failed .. ':runs'
         runs[#runs + 1] = {run, reasons[run] or '', attempt}
     end
 end
+redis.call('DEL', base .. 'node:' .. failed .. ':call')
 give_back_all(failed, left)
 if not next(left) then
     redis.call('ZREM', base .. 'nodes', failed)

@@ -1,5 +1,11 @@
--- run -> node, owner, last, reserved, finished, card. Or the owner of one that is kept no longer. Or nothing
+-- run -> node, owner, last, reserved, finished, card. Or the owner of one that is kept no longer. Or nothing; or nil alone
+-- where Redis has lost data or was away a moment ago, and the run may still be written
 local found = redis.call('HMGET', base .. 'run:' .. ARGV[1], 'node', 'owner', 'last', 'reserved', 'finished', 'card')
-if found[1] then return found end
+if found[1] then
+    if not found[5] then found[3] = last_of(ARGV[1], found[3]) end
+    return found
+end
 local owner = redis.call('GET', base .. 'gone:' .. ARGV[1])
-return owner and {owner} or {}
+if owner then return {owner} end
+if redis.call('EXISTS', base .. 'seen') == 0 or redis.call('EXISTS', base .. 'behind') == 1 then return {false} end
+return {}

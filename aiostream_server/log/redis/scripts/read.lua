@@ -9,4 +9,5 @@ if tonumber(ARGV[3]) > 0 then
         payloads[#payloads + 1] = entry[2][2]
     end
 end
-return {tonumber(found[1]), found[2] and 1 or 0, found[3], found[4] or '', payloads}
+local last = found[2] and tonumber(found[1]) or last_of(ARGV[1], found[1])
+return {last, found[2] and 1 or 0, found[3], found[4] or '', payloads}

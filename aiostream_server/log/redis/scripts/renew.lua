@@ -1,4 +1,5 @@
--- node, lease_ms -> the end of its lease before (0: unknown) and now, nodes without a lease any more, {run, reason, ...} to end
+-- node, lease_ms, the end of its lease as it knows it (0: it had none) -> that end as Redis knows it (0: unknown) and
+-- from now on, nodes without a lease any more, {run, reason, ...} to end
 local node, lease = ARGV[1], tonumber(ARGV[2])
 local seen = tonumber(redis.call('GET', base .. 'seen') or 0)
 local grace = tonumber(redis.call('GET', base .. 'grace') or 0)
@@ -7,6 +8,9 @@ if now - seen > lease / 2 then  -- no process could renew: Redis was away
     redis.call('SET', base .. 'grace', grace)
 end
 local known = redis.call('ZSCORE', base .. 'nodes', node)
+if tonumber(ARGV[3]) > tonumber(known or 0) or (seen > 0 and now - seen > lease / 2) then
+    redis.call('SET', base .. 'behind', 1, 'PX', 2 * lease)  -- Redis has lost data, or was away
+end
 if seen > now then  -- the clock of Redis was set back: without this, leases would not end before it is there again
     local found = redis.call('ZRANGE', base .. 'nodes', 0, -1, 'WITHSCORES')
     for at = 1, #found, 2 do redis.call('ZADD', base .. 'nodes', found[at + 1] - (seen - now), found[at]) end

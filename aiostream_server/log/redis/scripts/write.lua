@@ -1,8 +1,15 @@
--- node, lifetime_ms, the orders (`write_order.py`), packed; then of each: payloads, card if any, request if any
--- -> for each run: the number of its last event here, or -1 (unknown), or -2 (of another process)
+-- node, lifetime_ms, the number of this call or '', the orders (`write_order.py`), packed; then of each: payloads, card
+-- if any, request if any
+-- -> the number of the call before that Redis knows; for each run: the number of its last event here, or -1 (unknown),
+-- or -2 (of another process)
 local node, lifetime = ARGV[1], tonumber(ARGV[2])
-local at, replies = 3, {}
-for number, order in ipairs(cmsgpack.unpack(ARGV[3])) do
+local before = ''
+if ARGV[3] ~= '' then
+    before = redis.call('GET', base .. 'node:' .. node .. ':call') or ''
+    redis.call('SET', base .. 'node:' .. node .. ':call', ARGV[3], 'PX', lifetime)
+end
+local at, replies = 4, {before}
+for number, order in ipairs(cmsgpack.unpack(ARGV[4])) do
     local run, expected, reserved, keep_from, retention, is_viewed, lasts, birth, card, request = unpack(order, 1, 10)
     local payloads = at
     at = at + #lasts
@@ -17,7 +24,7 @@ for number, order in ipairs(cmsgpack.unpack(ARGV[3])) do
     local key = base .. 'run:' .. run
     local events = key .. ':ev'
     local found = redis.call('HMGET', key, 'node', 'last', 'finished')
-    local last = tonumber(found[2])
+    local last = found[1] and last_of(run, found[2])
     if found[1] == node and last > 0 and not found[3] and keep_from ~= -1 and redis.call('EXISTS', events) == 0 then
         redis.call('DEL', key)  -- its events were evicted: its process writes all of it again
         found, last = {}, nil
@@ -87,6 +94,6 @@ for number, order in ipairs(cmsgpack.unpack(ARGV[3])) do
             for place = 1, #lasts do redis.call('PUBLISH', base .. 'live:' .. run, ARGV[payloads + place]) end
         end
     end
-    replies[number] = last
+    replies[number + 1] = last
 end
 return replies

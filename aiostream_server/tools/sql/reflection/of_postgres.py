@@ -87,7 +87,7 @@ class _Column:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _CatalogTable:
     """A table as the catalog has it. `columns` are by their numbers, in order; the role may not read all of them."""
 
     id: int
@@ -107,7 +107,7 @@ class _Table:
         return [column for column in self.columns.values() if column.is_open]
 
 
-def _parsed(described: Sequence[str], patterns: Sequence[str]) -> list[_Table]:
+def _parsed(described: Sequence[str], patterns: Sequence[str]) -> list[_CatalogTable]:
     """The tables that the patterns choose, sorted by schema and name."""
     tables = (_table(json.loads(text)) for text in described)
     return sorted(
@@ -116,17 +116,19 @@ def _parsed(described: Sequence[str], patterns: Sequence[str]) -> list[_Table]:
     )
 
 
-def _table(told: Mapping[str, Any]) -> _Table:
+def _table(told: Mapping[str, Any]) -> _CatalogTable:
     columns = sorted(
         (_Column(**dict(zip(COLUMN_FIELDS, column, strict=True))) for column in told["columns"]),
         key=lambda column: column.number,
     )
     kind: TableKind = "partition" if told["is_partition"] else _KINDS[told["kind"]]
     by_number = {column.number: column for column in columns}
-    return _Table(told["id"], told["schema"], told["name"], kind, told["is_home"], told["comment"] or "", by_number)
+    return _CatalogTable(
+        told["id"], told["schema"], told["name"], kind, told["is_home"], told["comment"] or "", by_number
+    )
 
 
-def _text_columns(found: Sequence[_Table]) -> TextColumns:
+def _text_columns(found: Sequence[_CatalogTable]) -> TextColumns:
     return {
         (table.schema, table.name): [column.name for column in table.open_columns if column.is_text]
         for table in found
@@ -136,7 +138,7 @@ def _text_columns(found: Sequence[_Table]) -> TextColumns:
 
 def _schema(
     session: Row[Any],
-    found: Sequence[_Table],
+    found: Sequence[_CatalogTable],
     keys: Sequence[str],
     types: Sequence[Row[Any]],
     own: OwnCode,
@@ -157,7 +159,7 @@ def _schema(
 
 
 def _keys(
-    found: Mapping[int, _Table], constraints: Sequence[Mapping[str, Any]]
+    found: Mapping[int, _CatalogTable], constraints: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[int, tuple[str, ...]], _Foreign]:
     """The primary keys, and the references of columns; without those to what is not in the schema."""
     primary: dict[int, tuple[str, ...]] = {}
@@ -175,13 +177,13 @@ def _keys(
     return primary, foreign
 
 
-def _open_name(table: _Table, number: int) -> str:
+def _open_name(table: _CatalogTable, number: int) -> str:
     """Empty for a column that the role may not read."""
     column = table.columns.get(number)
     return column.name if column is not None and column.is_open else ""
 
 
-def _made(table: _Table, primary: tuple[str, ...], foreign: _Foreign, samples: Samples) -> Table:
+def _made(table: _CatalogTable, primary: tuple[str, ...], foreign: _Foreign, samples: Samples) -> Table:
     columns = tuple(
         Column(
             column.name,
@@ -198,7 +200,7 @@ def _made(table: _Table, primary: tuple[str, ...], foreign: _Foreign, samples: S
     return Table(table.name, columns, primary, table.kind, table.schema, table.is_home, table.comment)
 
 
-def _closed(found: Sequence[_Table]) -> Iterator[Skipped]:
+def _closed(found: Sequence[_CatalogTable]) -> Iterator[Skipped]:
     """The tables of which no column may be read, and single columns that may not."""
     for table in found:
         closed = [column for column in table.columns.values() if not column.is_open]

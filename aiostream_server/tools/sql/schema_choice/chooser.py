@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from aiostream_server.tools.sql.schema import Schema
-from aiostream_server.tools.sql.schema_choice.conversation import Conversation
+from aiostream_server.tools.sql.schema_choice.asked_so_far import AskedSoFar
 from aiostream_server.tools.sql.schema_choice.excerpt import Excerpts
 from aiostream_server.tools.sql.schema_choice.ranking import TableRanking
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
@@ -39,7 +39,7 @@ class SchemaChooser:
         hubs = self._ranking.hubs if self._ranking else ()
         self._excerpts: Final = Excerpts(schema, self._tables, texts, costs, budget, hubs)
 
-    def describe(self, conversation: Conversation, tool: str) -> str:
+    def describe(self, conversation: AskedSoFar, tool: str) -> str:
         """The tables for the conversation's last question. `tool` is the name of the tool that shows others."""
         if self._ranking is None:
             return self._schema.describe()

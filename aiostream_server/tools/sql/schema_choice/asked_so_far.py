@@ -7,7 +7,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class AskedSoFar:
     """The user's questions, oldest first, and the statements that were written for them."""
 
     questions: Sequence[str] = ()
