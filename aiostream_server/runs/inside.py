@@ -36,8 +36,32 @@ _SETTING: Final = (
 _KEY: Final = (
     r"(?<![\w-])(?:sk|pk|rk|ghp|gho|xox[abp]|aio)[-_][\w*-]{8,}|(?<=Bearer )[\w.~+/-]{8,}=*|\bAKIA[0-9A-Z]{12,}"
 )
-_INSIDE: Final = re.compile(f"{_PATH}|{_ADDRESS}|{_SETTING}|{_KEY}")
+# Keys by their shape: of known makers, JSON Web Tokens, and long words of hexadecimal or mixed characters.
+_SHAPED: Final = (
+    r"(?<![\w-])(?:(?:hf|gsk|r8|tgp|xai|nvapi|pplx|glpat|github_pat)[-_][\w-]{8,}|(?:AIza|ASIA|ya29\.)[\w-]{12,}"
+    r"|eyJ[\w-]{8,}(?:\.[\w-]+){0,2}"
+    r"|(?=[a-z-]{0,40}[0-9])[0-9a-f]{24,}(?![\w-])"
+    r"|(?=[A-Za-z]{0,40}[0-9])(?=[a-z0-9]{0,40}[A-Z])(?=[A-Z0-9]{0,40}[a-z])[A-Za-z0-9]{24,}(?![\w-]))"
+)
+_INSIDE: Final = re.compile(f"{_PATH}|{_ADDRESS}|{_SETTING}|{_KEY}|{_SHAPED}")
+
+# What names a value that is masked. The name stays.
+_VALUE: Final = r"(?:'[^'…][^']{0,200}'|\"[^\"…][^\"]{0,200}\"|(?!['\"…])[^\s;,&'\")}\]]{1,200})"
+_AFTER: Final = re.compile(
+    r"(?P<name>(?i:"
+    r"(?:password|passwd|pwd|secret|api[ _-]?key|access[ _-]?key|account[ _-]?key|private[ _-]?key|credentials?)"
+    r"['\"]?[ ]?[:=][ ]?|\bauthorization['\"]?[ ]?[:=][ ]?(?:basic|bearer)[ ]|\b(?:basic|bearer)[ ](?=[\w+/-]{8})"
+    r"|[?&;](?:sig|key|token|code)=|\b(?:token|jwt)=(?=[\w.-]{8})|\b(?:api[ _-]?key|token)[ ](?:provided: |(?=['\"]))"
+    r"|\b(?:server|data[ ]source|host|hostname|hostaddr|database|initial[ ]catalog|dbname|user[ ]id|uid|accountname)="
+    r"|(?<=['\"])(?:host|hostname|server|database|dbname|dsn)['\"]:[ ]?"
+    r"|(?:connecting[ ]to|host[ ]name|failed[ ]to[ ]resolve|server[ ]on|\bfor[ ]user|\bnot[ ]known:)"
+    r"[ ](?=['\"])|\bdatabase[ ](?=['\"][^'\"]{1,200}['\"] does not exist)"
+    r"|\b(?:connecting[ ]to|not[ ]known:|servname[ ]provided[ ]for)[ ](?=[\w.-]*[:.-])"
+    r"|\[Errno[ ]-?[0-9]{1,5}\][^:'\"\n]{1,80}:[ ](?=['\"])"
+    r"))"
+    rf"{_VALUE}(?P<host>@'[^']{{1,200}}')?"
+)
 
 
 def masked(text: str) -> str:
-    return _INSIDE.sub(MASK, text)
+    return _AFTER.sub(rf"\g<name>{MASK}", _INSIDE.sub(MASK, text))

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +68,7 @@ _MODELS: Final = {
     "AIOSTREAM_MODEL_WITH_TOOLS": "model",
 }
 REGION: Final = {"name": "North", "total": 42}
+_RESPONSES: Final = "responses_"  # before the name of a scenario of a program that runs together with another
 _SCENARIO: Final = re.compile(r"<(\w+)>")
 
 
@@ -130,7 +131,7 @@ def _typed(body: Mapping[str, Any]) -> Reply:
 
 def _responding(body: Mapping[str, Any]) -> Reply:
     """Scenarios of `RESPONDING`: a client may put its own name before that of the scenario."""
-    scenario, last = _named(body).removeprefix("framework_"), body["messages"][-1]
+    scenario, last = _named(body).removeprefix(_RESPONSES).removeprefix("framework_"), body["messages"][-1]
     match scenario:
         case "own_tool" | "specification":
             return (
@@ -147,17 +148,38 @@ def _responding(body: Mapping[str, Any]) -> Reply:
             return FAILURES.get(scenario, ScriptedAnswer("Hel", "lo."))
 
 
-async def run_client(name: str, folder: Path) -> Told:
-    """The scenarios of one client, each once."""
-    return await _run(name, _PROGRAM_OF[name], _reply, folder)
+async def run_client(name: str, folder: Path) -> tuple[Told, Told]:
+    """The scenarios of one client, each once: those of chat completions, and those of Responses.
+
+    Python's run in one process: LiteLLM alone takes four seconds of CPU time to import.
+    """
+    asking, responding = _PROGRAM_OF.get(name), _RESPONDING.get(name)
+    if asking is None or responding is None or not asking.endswith(".py"):
+        nothing = Told({}, {}, provider_saw_cancel=False)
+        return (
+            nothing if asking is None else await _run(name, (asking,), _reply, folder),
+            nothing if responding is None else await _run(name, (responding,), _responding, folder),
+        )
+    programs = ("together.py", *(file.removesuffix(".py") for file in (asking, responding)))
+    told = await _run(name, programs, _replying_to_both, folder)
+    ours = [scenario for scenario in told.outcomes if scenario.startswith(_RESPONSES)]
+    return (
+        Told(
+            {key: said for key, said in told.outcomes.items() if key not in ours}, told.calls, told.provider_saw_cancel
+        ),
+        Told(
+            {key.removeprefix(_RESPONSES): told.outcomes[key] for key in ours},
+            {key.removeprefix(_RESPONSES): told.calls.get(key, 0) for key in ours},
+            provider_saw_cancel=False,
+        ),
+    )
 
 
-async def run_responding(name: str, folder: Path) -> Told:
-    """The same for a client that speaks Responses."""
-    return await _run(name, _RESPONDING[name], _responding, folder)
+def _replying_to_both(body: Mapping[str, Any]) -> Reply:
+    return (_responding if _named(body).startswith(_RESPONSES) else _reply)(body)
 
 
-async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]], Reply], folder: Path) -> Told:
+async def _run(name: str, program: Sequence[str], reply: Callable[[Mapping[str, Any]], Reply], folder: Path) -> Told:
     async with ScriptedProvider(why_refused) as provider:
         provider.script(reply)
         # On a busy machine the AI SDK's repetitions come late.
@@ -166,15 +188,16 @@ async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]]
         with_tool = sample_team("with_tool")
         model = TeamConfig(id="model", kind="assistant")
         async with serving(config_for(provider.base_url, solo, with_tool, model, server=memory), folder) as server:
-            program = await start_program(CLIENTS / name, PROGRAMS / program_file, f"{server.url}/v1", **_MODELS)
+            file, *arguments = program
+            started = await start_program(CLIENTS / name, PROGRAMS / file, f"{server.url}/v1", *arguments, **_MODELS)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    outcomes = await outcomes_of(program)
+                    outcomes = await outcomes_of(started)
                 closed = [await is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
             finally:
-                if program.returncode is None:
-                    program.kill()
-                await program.communicate()
+                if started.returncode is None:
+                    started.kill()
+                await started.communicate()
         return Told(outcomes, Counter(map(_scenario, provider.exchanges)), closed == [True])
 
 
@@ -187,10 +210,12 @@ async def is_closed(exchange: Exchange) -> bool:
     return True
 
 
-async def start_program(folder: Path, program: Path, base_url: str, **more: str) -> asyncio.subprocess.Process:
+async def start_program(
+    folder: Path, program: Path, base_url: str, *arguments: str, **more: str
+) -> asyncio.subprocess.Process:
     """A program of the client that is installed in `folder`."""
     if program.suffix == ".py":
-        command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}"]
+        command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}", *arguments]
     else:  # a program on the command line finds its imports from the working directory
         command = ["node", "--input-type=module", "--eval", _source(program)]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}

@@ -1,19 +1,40 @@
-"""Real clients, installed from their package index, against the server; the provider's side counts the calls."""
+"""Real clients, installed from their package index, against the server; the provider's side counts the calls.
+
+Most of those that speak Responses run what they are shown as a call of a tool. None is shown those of the team.
+"""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 
-from tests.clients.running import FAILURES, NAMES, REGION, Told, run_client
+from tests.clients.running import FAILURES, NAMES, REGION, RESPONDING, Told, run_client
 from tests.kit.needs import require
+
+Ran = Callable[[str], tuple[Told, Told]]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """What a client was told over chat completions, and over Responses."""
+    require("clients")
+
+    @cache
+    def run(name: str) -> tuple[Told, Told]:
+        return asyncio.run(run_client(name, tmp_path_factory.mktemp(name)))
+
+    return run
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    require("clients")
-    folder: Path = tmp_path_factory.mktemp(request.param)
-    return asyncio.run(run_client(request.param, folder))
+def told(request: pytest.FixtureRequest, ran: Ran) -> Told:
+    return ran(request.param)[0]
+
+
+@pytest.fixture(scope="module", params=RESPONDING)
+def responded(request: pytest.FixtureRequest, ran: Ran) -> Told:
+    return ran(request.param)[1]
 
 
 def test_a_whole_answer(told: Told) -> None:
@@ -76,3 +97,53 @@ def test_a_failing_call_costs_no_more_than_the_servers_own_tries(
     assert set(FAILURES) == {"broken", "limited", "no_credit", "refused", "too_long"}
     assert told.outcomes[scenario].get("status") == status, told.outcomes[scenario]
     assert told.calls[scenario] == calls
+
+
+def scenarios(told: Told, name: str) -> list[str]:
+    """A program may speak for two clients."""
+    return [each for each in told.outcomes if each.removeprefix("framework_") == name]
+
+
+class TestResponses:
+    def test_a_whole_answer(self, responded: Told) -> None:
+        for name in scenarios(responded, "whole"):
+            assert responded.outcomes[name] == {"text": "Hello.", "tokens": 18}
+            assert responded.calls[name] == 1
+
+    def test_a_stream_comes_in_pieces(self, responded: Told) -> None:
+        for name in scenarios(responded, "stream"):
+            outcome = responded.outcomes[name]
+            assert outcome.get("text") == "Hello.", outcome
+            assert outcome["pieces"] >= 2
+            assert responded.calls[name] == 1
+
+    def test_the_teams_own_tool_is_not_run_by_the_client(self, responded: Told) -> None:
+        """Two calls are the team's: one that calls the tool, one that answers."""
+        for name in scenarios(responded, "own_tool"):
+            assert responded.outcomes[name] == {"text": "Rain."}
+            assert responded.calls[name] == 2
+
+    def test_the_second_question_continues_the_first(self, responded: Told) -> None:
+        """By the response's id, by the ids of items, or with the items sent back: whatever the client does."""
+        for name in scenarios(responded, "chain"):
+            assert responded.outcomes[name] == {"text": "Asked 2 times."}
+            assert responded.calls[name] == 2
+
+    def test_the_client_runs_its_own_tool(self, responded: Told) -> None:
+        for name in scenarios(responded, "client_tool"):
+            assert responded.outcomes[name] == {"text": "It is 4.", "ran": [[2, 2]]}
+            assert responded.calls[name] == 2
+
+    def test_a_response_in_the_background_is_resumed(self, responded: Told) -> None:
+        for name in scenarios(responded, "background"):
+            assert responded.outcomes[name] == {"text": "Hello."}
+            assert responded.calls[name] == 1
+
+    def test_a_failing_call_costs_no_more_than_the_servers_own_tries(self, responded: Told) -> None:
+        outcome = responded.outcomes["limited"]
+        assert outcome.get("raised"), outcome
+        assert responded.calls["limited"] == 3
+
+    def test_every_event_is_one_of_the_specification(self, responded: Told) -> None:
+        for name in scenarios(responded, "specification"):
+            assert responded.outcomes[name] == {"accepted": True}

@@ -50,14 +50,14 @@ class Frames:
     main_ms: float
 
 
-async def frames(tokens: int = TOKENS) -> Frames:
-    """Those of a run while it is shown."""
+async def frames(tokens: int = TOKENS, per_s: int = TOKENS_PER_S, idle_s: float = 2.0) -> Frames:
+    """Those of a run while it is shown, and of the page at rest for `idle_s` before."""
     words = [
         f"**word{n}** " if n % 25 == 0 else "\n\n" if n % 40 == 39 else f"word{n} " for n in range(tokens // AGENTS)
     ]
     async with ScriptedProvider() as provider:
         config = config_for(provider.base_url, TeamConfig(id="twelve", factory="tests.page.__main__:twelve"))
-        provider.script(*[ScriptedAnswer(*words, pause_s=1 / TOKENS_PER_S)] * AGENTS)
+        provider.script(*[ScriptedAnswer(*words, pause_s=1 / per_s)] * AGENTS)
         with tempfile.TemporaryDirectory() as folder:
             async with serving(config, Path(folder)) as server, browser() as opened:
                 shown = await window(opened, server.url)
@@ -65,7 +65,7 @@ async def frames(tokens: int = TOKENS) -> Frames:
                 await shown.page.wait_for_selector(".card")
                 thread = await shown.page.context.new_cdp_session(shown.page)
                 await thread.send("Performance.enable", {"timeDomain": "threadTicks"})
-                idle_per_s = await _idle(shown.page, 2.0)
+                idle_per_s = await _idle(shown.page, idle_s)
                 await shown.ask("Speak, all of you", team="twelve")
                 await shown.page.wait_for_selector(".message.open")
                 await shown.page.evaluate(_FRAMES)

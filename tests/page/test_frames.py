@@ -11,6 +11,6 @@ FRAME_MS = 1_000 / 60
 @needs("browser")
 @pytest.mark.timeout(120)
 async def test_twelve_agents_cost_less_than_half_of_each_frame() -> None:
-    """600 tokens at 100 a second; `scripts/dev/e2e-page` shows 5,000."""
-    seen = await frames(tokens=600)
+    """600 tokens at 200 a second; `scripts/dev/e2e-page` shows 5,000."""
+    seen = await frames(tokens=600, per_s=200, idle_s=0.2)
     assert seen.main_ms < FRAME_MS / 2, seen

@@ -22,8 +22,11 @@ UNUSED = (
     *("openai", "autogen_ext", "tiktoken", "anthropic", "mcp", "httpx", "langchain_core", "redis", "docker"),
     *("numpy", "pandas", "pyarrow", "matplotlib", "IPython"),
     *("alembic", "mako"),  # once the database is as this version wants it
+    "prometheus_client",  # metrics are disabled
     *("hypothesis", "pytest", "mypy"),
 )
+OF_TRACING = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "aiostream_server.service.tracing.")
+"""AutoGen imports OpenTelemetry's API anyway."""
 _IMPORT = re.compile(r"import time: +\d+ \| +\d+ \| +(\S+)")
 
 
@@ -37,12 +40,15 @@ async def test_a_server_is_ready_soon_and_loads_nothing_that_its_configuration_d
     async with open_conversations(ConversationsConfig(), tmp_path):
         pass
     config = DEMO.replace("port = 8000", "port = 0")
-    async with serving_process(config, tmp_path, PYTHONPROFILEIMPORTTIME="1") as server:
+    extra = {"PYTHONPROFILEIMPORTTIME": "1", "AIOSTREAM_METRICS__ENABLED": "false"}
+    async with serving_process(config, tmp_path, **extra) as server:
         needed_s = processor_seconds(server.process.pid)
     assert needed_s < 2 * await import_seconds(tmp_path) + 0.2
-    packages = {name.partition(".")[0] for name in imported(server)}
+    modules = imported(server)
+    packages = {name.partition(".")[0] for name in modules}
     assert {"aiostream_server", "autogen_core", "sqlglot"} <= packages
     assert not packages.intersection(UNUSED)
+    assert not [name for name in modules if name.startswith(OF_TRACING)]
 
 
 async def import_seconds(folder: Path) -> float:

@@ -125,6 +125,7 @@ def fuzz(url: str, part: str) -> Iterator[events.EngineEvent]:
 
     schema.config.generation.max_examples = EXAMPLES
     schema.config.generation.deterministic = True
+    schema.config.request_timeout = 60  # a busy machine may need that
     with right_cases_mended():
         yield from engine.from_schema(schema.include(path_regex=part).exclude(path_regex=BY_RPC)).execute()
 

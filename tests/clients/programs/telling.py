@@ -8,7 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from contextvars import ContextVar
+from importlib import import_module
+from typing import Any, Final, TypeAlias
 
 BASE_URL = os.environ["AIOSTREAM_BASE_URL"]
 MODEL = os.environ["AIOSTREAM_MODEL"]
@@ -17,15 +19,21 @@ MODEL_WITH_TOOLS = os.environ.get("AIOSTREAM_MODEL_WITH_TOOLS", "")
 TOOL_MODEL = os.environ.get("AIOSTREAM_TOOL_MODEL", "")
 """Has a tool of its own."""
 FAILURES = os.environ["AIOSTREAM_FAILURES"].split()
+RESPONSES: Final = "responses_"
 Scenario: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+_prefix: ContextVar[str] = ContextVar("prefix", default="")
+_programs: list[dict[str, Scenario]] = []
+_are_together = False
 
 
 def question(scenario: str) -> str:
     """The provider behind the server looks for the word in angle brackets."""
-    return f"Do what <{scenario}> says."
+    return f"Do what <{_prefix.get()}{scenario}> says."
 
 
 async def _outcome(name: str, scenario: Scenario) -> None:
+    if name.startswith(RESPONSES):
+        _prefix.set(RESPONSES)
     try:
         outcome = await scenario()
     except Exception as exc:
@@ -40,4 +48,18 @@ async def _tell(scenarios: dict[str, Scenario]) -> None:
 
 
 def tell(scenarios: dict[str, Scenario]) -> None:
-    asyncio.run(_tell(scenarios))
+    if _are_together:
+        _programs.append(scenarios)
+    else:
+        asyncio.run(_tell(scenarios))
+
+
+def tell_together(asking: str, responding: str) -> None:
+    """Two programs in one process, which imports their client once. Those of Responses have a prefix before their
+    scenarios' names."""
+    global _are_together
+    _are_together = True
+    for program in (asking, responding):
+        import_module(f"tests.clients.programs.{program}")
+    asked, responded = _programs
+    asyncio.run(_tell(asked | {f"{RESPONSES}{name}": scenario for name, scenario in responded.items()}))

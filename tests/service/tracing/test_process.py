@@ -1,7 +1,6 @@
 """Processes with traces: their logs, their shutdown, their imports."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -99,27 +98,6 @@ def _python(script: str, folder: Path, *arguments: str) -> "subprocess.Completed
         check=False,
         env={**environment(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-
-
-def test_without_tracing_the_sdk_is_not_imported(tmp_path: Path) -> None:
-    """AutoGen imports OpenTelemetry's API anyway."""
-    script = """
-import asyncio, json, sys
-from pathlib import Path
-from aiostream_server.config.model import Config, DemoModelConfig
-from aiostream_server.service.config_check import find_problems
-from aiostream_server.service.logging import configure_logging
-import aiostream_server.cli.serve
-import aiostream_server.service.server
-configure_logging("info", "json")
-config = Config(models={"default": DemoModelConfig(provider="demo")})
-assert asyncio.run(find_problems(config, state_directory=Path(sys.argv[1]))) == []
-print(json.dumps(sorted(sys.modules)))
-"""
-    told = _python(script, tmp_path, str(tmp_path))
-    assert told.returncode == 0, told.stderr
-    of_sdk = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "aiostream_server.service.tracing.")
-    assert [name for name in json.loads(told.stdout) if name.startswith(of_sdk)] == []
 
 
 async def test_without_the_extra_the_error_names_the_install_command(
