@@ -9,27 +9,21 @@ from aiostream_server.events.model import (
     SPEECHES,
     Analysis,
     Answer,
-    Dropped,
     Entry,
-    Error,
     Event,
     InputRequested,
     Message,
     ModelCalled,
     Notice,
-    Restarted,
     Routing,
-    RunFinished,
-    RunStarted,
     Said,
     SpeechKind,
     Thinking,
     Token,
     Usage,
     Validation,
-    Waiting,
-    WaitReason,
 )
+from aiostream_server.events.run_events import Dropped, Error, Restarted, RunFinished, RunStarted, Waiting, WaitReason
 from aiostream_server.events.tool_events import Action, ActionToken, ToolRequested, ToolResult
 
 __all__ = [

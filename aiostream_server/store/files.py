@@ -16,32 +16,18 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.growing_file import GrowingFile
 from aiostream_server.store.links import SignedLinks, is_file_id, read_secret
+from aiostream_server.store.stored_file import EXTENSIONS, FileOwner, FileRefused, StoredFile
 from aiostream_server.text import printable_line
 
-FileOwner: TypeAlias = tuple[str | None, str | None]
-"""Key id and user id: `intake.principal.Owner` is one."""
-
-_EXTENSIONS: Final = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/gif": ".gif",
-    "image/webp": ".webp",
-    "image/svg+xml": ".svg",
-    "text/csv": ".csv",
-    "text/plain": ".txt",
-    "application/json": ".txt",  # `.json` is the description of a file
-    "application/pdf": ".pdf",
-}
 _OTHER: Final = "application/octet-stream"
-_NO_EXTENSION: Final = ".bin"
 _FOLDER: Final = "files"
 _SECRET: Final = "files.secret"  # noqa: S105 - the file's name
 _ABANDONED_S: Final = 3600.0  # a file without a description may be one that is being written
@@ -49,39 +35,6 @@ _THREADS: Final = 2
 _NAME_CHARS: Final = 120
 
 _T = TypeVar("_T")
-
-
-class FileRefused(Exception):
-    """The file cannot be kept; one line says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """`expires_at` is Unix time in whole seconds; `digest` the content's SHA-256, in hex."""
-
-    id: str
-    media_type: str
-    name: str
-    size: int
-    digest: str
-    key_id: str | None
-    user_id: str | None
-    expires_at: int
-
-    @property
-    def owner(self) -> FileOwner:
-        return self.key_id, self.user_id
-
-    @property
-    def file_name(self) -> str:
-        """The file's name with its extension. An agent chooses the name: it may contain slashes."""
-        name, extension = self.name or self.id, _EXTENSIONS.get(self.media_type, "")
-        return name if name.endswith(extension) else f"{name}{extension}"
-
-    @property
-    def content_name(self) -> str:
-        """The name of its content in the folder."""
-        return f"{self.id}{_EXTENSIONS.get(self.media_type, _NO_EXTENSION)}"
 
 
 class Files:
@@ -115,7 +68,7 @@ class Files:
         key_id, user_id = owner
         return StoredFile(
             f"file-{secrets.token_urlsafe(18)}",
-            media_type if media_type in _EXTENSIONS else _OTHER,
+            media_type if media_type in EXTENSIONS else _OTHER,
             printable_line(name)[:_NAME_CHARS],
             size,
             digest,

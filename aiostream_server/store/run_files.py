@@ -21,8 +21,9 @@ from typing import Final
 
 import structlog
 
-from aiostream_server.store.files import FileOwner, FileRefused, Files, StoredFile
+from aiostream_server.store.files import Files
 from aiostream_server.store.growing_file import GrowingFile
+from aiostream_server.store.stored_file import FileOwner, FileRefused, StoredFile
 from aiostream_server.text import printable_line
 
 __all__ = ["FileRefused", "GrowingRunFile", "LinkedFile", "RunFiles", "current_files", "plain_title"]

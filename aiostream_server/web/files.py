@@ -14,7 +14,8 @@ from aiohttp import web
 from aiostream_server.errors import ClientGone, NotFound
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.sse.writer import SseWriter
-from aiostream_server.store.files import Files, StoredFile
+from aiostream_server.store.files import Files
+from aiostream_server.store.stored_file import StoredFile
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.middlewares import report_gone
 from aiostream_server.web.state import ServerState, state_of

@@ -37,5 +37,12 @@ async def keep_on(url: str, name: str, first: int) -> None:
         await asyncio.gather(*(_keep_on(store, name, first + number) for number in range(AT_ONCE)))
 
 
+def _forget_alembic() -> None:
+    """The fork server has imported it, as a process does that migrates: here it tells which one did."""
+    for name in [each for each in sys.modules if each.partition(".")[0] == "alembic"]:
+        del sys.modules[name]
+
+
 if __name__ == "__main__":
+    _forget_alembic()
     asyncio.run(keep_on(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.store.files import FileRefused, Files, StoredFile, open_files
+from aiostream_server.store.files import Files, open_files
 from aiostream_server.store.links import SignedLinks, is_file_id, read_secret
 from aiostream_server.store.run_files import LinkedFile, RunFiles, plain_title
+from aiostream_server.store.stored_file import FileRefused, StoredFile
 
 OWNER = ("key", "alice")
 BASE = "https://agents.example.com"
