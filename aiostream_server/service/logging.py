@@ -152,7 +152,9 @@ def _drop_all_but(events: Collection[str]) -> Processor:
 
 
 def _without_bad_requests(record: logging.LogRecord) -> bool:
-    """aiohttp logs a traceback for every malformed request, and for a client that leaves before `100 Continue`: a client
-    could fill the log."""
+    """aiohttp logs a traceback for every malformed request, and for a client that leaves before `100 Continue`.
+
+    A client could fill the log so.
+    """
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not (kind.__module__ == "aiohttp.http_exceptions" or kind.__name__ == _LEFT)
