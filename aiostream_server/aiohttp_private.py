@@ -32,9 +32,11 @@ class ShortQueue(list[_T]):
 
 
 def shrink_request(request: web.Request) -> None:
-    """Call this once the request's body was read, and its answer will take long."""
+    """Call this behind all middlewares of a request whose body was read, and whose answer will take long."""
     if not IS_KNOWN:
         return
+    private: Any = request
+    private._state.clear()  # what handler and middlewares have put there; `request.clear()` keeps the table
     connection: Any = request.protocol
     connection.keep_alive(True)  # cancels the timer of idle connections, which is set again behind the answer
     if not isinstance(connection._messages, ShortQueue):

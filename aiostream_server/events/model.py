@@ -13,7 +13,7 @@ derive it from `Speech`, add it to `Said` too, and its name to `SpeechKind`. Con
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal, TypeAlias, get_args
+from typing import ClassVar, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from aiostream_server.events.base import FromAgent, OfModelCall, Speech
 from aiostream_server.events.run_events import Dropped, Error, Restarted, RunFinished, RunStarted, Waiting
@@ -220,9 +220,11 @@ if {*SPEECHES} != {*get_args(SpeechKind)} or not all(
     raise TypeError("each word of SpeechKind needs one class in Said, with a sign, a `doing` and a `did`")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An event in its run's log: `seq` counts from 1 without a gap; `timestamp` is Unix time in seconds."""
+class Entry(NamedTuple):
+    """An event in its run's log: `seq` counts from 1 without a gap; `timestamp` is Unix time in seconds.
+
+    A frozen dataclass takes three times as long to make.
+    """
 
     seq: int
     timestamp: float

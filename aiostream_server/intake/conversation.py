@@ -49,7 +49,7 @@ def chain(continues: str | None, *, is_kept: bool = True) -> Conversation:
 
 def is_open_webui(headers: Iterable[str], principal: Principal = LOCAL) -> bool:
     """Whether the client is Open WebUI: it sends an `X-OpenWebUI-*` header, or its key was made for Open WebUI."""
-    return principal.client == "open-webui" or any(name.lower().startswith(_OPEN_WEBUI) for name in headers)
+    return principal.client == "open-webui" or f"\n{_OPEN_WEBUI}" in "\n".join(("", *headers)).lower()
 
 
 def read_conversation(

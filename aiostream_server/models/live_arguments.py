@@ -20,7 +20,7 @@ class CallPiece(NamedTuple):
 
 
 @dataclass(slots=True)
-class _BegunCall:
+class _WrittenCall:
     call_id: str = ""
     name: str = ""
     pieces: int = 0
@@ -39,11 +39,11 @@ class LiveArguments:
     def __init__(self, names: Mapping[str, str], most: int | None) -> None:
         self._names: Final = names
         self._most: Final = most
-        self._begun: Final[dict[int, _BegunCall]] = {}
+        self._begun: Final[dict[int, _WrittenCall]] = {}
 
     def pieces(self, batch: Sequence[Delta]) -> Iterator[CallPiece]:
         """What a batch adds, joined for each call."""
-        changed: dict[int, _BegunCall] = {}
+        changed: dict[int, _WrittenCall] = {}
         for delta in batch:
             if isinstance(delta, CallDelta) and (self._most is None or delta.index < self._most):
                 changed[delta.index] = self._add(delta)
@@ -52,8 +52,8 @@ class LiveArguments:
                 text, begun.untold = begun.untold, ""
                 yield CallPiece(begun.call_id, self._names[begun.name], text)
 
-    def _add(self, delta: CallDelta) -> _BegunCall:
-        begun = self._begun.setdefault(delta.index, _BegunCall())
+    def _add(self, delta: CallDelta) -> _WrittenCall:
+        begun = self._begun.setdefault(delta.index, _WrittenCall())
         if not begun.pieces:
             begun.call_id += delta.call_id
             begun.name += delta.name

@@ -6,6 +6,7 @@ So only the new question is the task; earlier turns are put into each agent's mo
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from secrets import token_hex
 from typing import Final, assert_never
 
 from autogen_agentchat.messages import BaseChatMessage, MultiModalMessage, TextMessage
@@ -33,7 +34,7 @@ async def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMe
     """The question, for `run_stream`."""
     content = _content(task, sees_images)
     if isinstance(content, str):
-        return [TextMessage(content=content, source=USER)]
+        return [TextMessage(id=token_hex(16), content=content, source=USER)]  # AutoGen's own id takes 5 us
     return [MultiModalMessage(content=content, source=USER)]
 
 

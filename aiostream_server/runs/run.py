@@ -216,7 +216,7 @@ class Run:
         token = RunCancellation()  # it references every message that was read under it: it lives as long as the task
         performing = work.perform(token, asked_at=self.created_at)
         task = asyncio.create_task(performing, name=f"{self.id}-work")
-        task.add_done_callback(lambda _: self._work_ended(task, work))
+        task.add_done_callback(partial(self._work_ended, work))
         deadlines = Deadlines(self.log, self.resources.limits, self.end)
         try:
             ending = await self._ending
@@ -228,7 +228,7 @@ class Run:
             _report_threads(work)
         return ending
 
-    def _work_ended(self, task: asyncio.Task[None], work: TeamWork) -> None:
+    def _work_ended(self, work: TeamWork, task: asyncio.Task[None]) -> None:
         if self._ending.done():
             return
         if task.cancelled():

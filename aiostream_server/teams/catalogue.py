@@ -15,6 +15,7 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
+from aiostream_server.teams.autogen_private.identifiers import quicken_ids
 from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
 from aiostream_server.teams.autogen_private.structure import Everything, everything_in
 from aiostream_server.teams.autogen_private.team_facts import participant_names, sees_images
@@ -152,6 +153,7 @@ def load_team(
 ) -> TeamSpec:
     share_function_tools()
     skip_unrecorded_spans()
+    quicken_ids()
     toolbox = toolbox or Toolbox()
     toolbox.check(team.config.tools)
     context = TeamContext(team.config, models, _chosen(team.config.databases, databases))

@@ -65,7 +65,6 @@ async def stream_runs(
         report_gone(request, gone)
         hang_up(request)
         return response
-    shrink_request(request)
     return response.written_by(partial(_write, request, writer, runs, config.heartbeat_s, before, coalesce_s))
 
 
@@ -77,7 +76,7 @@ async def _write(
     before: bytes,
     coalesce_s: float,
 ) -> None:
-    request.clear()  # what handler and middlewares have put there
+    shrink_request(request)
     try:
         for place, (watching, frames) in enumerate(runs, 1):
             shows_silence = timed(frames)

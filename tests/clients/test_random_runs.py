@@ -19,13 +19,26 @@ from tests.clients.running import PROGRAMS
 from tests.kit.needs import CLIENTS, needs
 from tests.protocols.telling import CARD, told_runs
 
-BATCHES, RUNS, IN_A_THREAD = 3, 40, 4
-batches = settings(
-    max_examples=BATCHES,
-    deadline=None,
-    phases=[Phase.generate],  # a failing batch is not shrunk: each try starts programs
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+BATCHES, RUNS, IN_A_THREAD = 3, 40, 4  # a batch of them all would be too large for hypothesis
+
+
+def random_runs() -> Sequence[Sequence[Entry]]:
+    """They are judged at once, and a failure is not shrunk: each judgement starts programs."""
+    drawn: list[Sequence[Entry]] = []
+
+    @settings(
+        max_examples=BATCHES,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.lists(told_runs(), min_size=RUNS, max_size=RUNS))
+    def draw(told: Sequence[Sequence[Entry]]) -> None:
+        drawn.extend(told)
+
+    draw()
+    assert len(drawn) == BATCHES * RUNS
+    return drawn
 
 
 def judged(client: str, program: str, streams: Sequence[str]) -> list[dict[str, Any]]:
@@ -41,10 +54,8 @@ def judged(client: str, program: str, streams: Sequence[str]) -> list[dict[str, 
 
 @needs("clients")
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-@batches
-@given(st.lists(told_runs(), min_size=RUNS, max_size=RUNS))
-def test_the_ai_sdk_reads_every_run(told: Sequence[Sequence[Entry]]) -> None:
-    streams = []
+def test_the_ai_sdk_reads_every_run() -> None:
+    told, streams = random_runs(), []
     for entries in told:
         shown = UIMessageFrames(CARD, UIMessageOptions())
         streams.append((shown.opening(at_end=False) + shown.encode(entries)).decode("ascii"))
@@ -59,15 +70,14 @@ def test_the_ai_sdk_reads_every_run(told: Sequence[Sequence[Entry]]) -> None:
 
 
 @needs("clients")
-@batches
-@given(st.lists(told_runs(), min_size=RUNS, max_size=RUNS))
-def test_ag_uis_client_and_models_read_every_run(told: Sequence[Sequence[Entry]]) -> None:
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+def test_ag_uis_client_and_models_read_every_run() -> None:
     """Each alone, and several as a thread that is replayed."""
     streams = []
-    for number, entries in enumerate(told):
+    for number, entries in enumerate(random_runs()):
         shown = ThreadFrames(structs.replace(CARD, id=f"run-{number}"), ThreadOptions("talk", "mine"))
         streams.append((shown.opening(at_end=False) + shown.encode(entries)).decode("ascii"))
-    threads = [streams[first : first + IN_A_THREAD] for first in range(0, RUNS, IN_A_THREAD)]
+    threads = [streams[first : first + IN_A_THREAD] for first in range(0, len(streams), IN_A_THREAD)]
     by_client = judged("ag-ui", "verify_ag_ui.mjs", [*streams, *map("".join, threads)])
     by_models = judged("ag-ui-protocol", "verify_ag_ui.py", [*streams, *map("".join, threads)])
     assert len(by_client) == len(by_models) == len(streams) + len(threads)

@@ -35,8 +35,9 @@ _IN_SCRIPTS: Final = (
     (("OOM", "command not allowed when used memory"), "the memory of Redis is full (maxmemory)"),
     (("READONLY", "read only replica"), "this Redis is a replica and takes no writes"),
     (("user executing the script", "ACL failure in script"), _RIGHTS),
+    (("max number of clients",), "Redis takes no more connections (maxclients)"),
 )
-"""What Redis says of a command in a script, in versions before 7 without the word that begins an error."""
+"""What Redis says of a connection, or of a command in a script: before 7 without the word that begins an error."""
 
 
 class UnusableRedis(RedisError):  # type: ignore[misc] # mypy does not read redis-py: its classes are `Any`

@@ -20,7 +20,7 @@ from redis.retry import Retry
 from aiostream_server.config.redis_url import RedisUrl
 from aiostream_server.log.redis.check import check_server
 from aiostream_server.log.redis.failures import UnusableRedis
-from aiostream_server.log.redis.tls import AsyncTlsConnection, TlsConnection, TlsContext
+from aiostream_server.log.redis.tls import AsyncTlsConnection, SyncTlsConnection, TlsContext
 
 Address: TypeAlias = tuple[str, int]
 """Host and port; of a socket `("", 0)`."""
@@ -135,7 +135,7 @@ class Primary:
         if "db" in more:  # a Sentinel, with a user of its own
             arguments |= {"username": username, "password": password}
         if self._tls is not None:
-            arguments |= {"connection_class": TlsConnection, "context": self._tls.get()}
+            arguments |= {"connection_class": SyncTlsConnection, "context": self._tls.get()}
         elif self._url.kind == "socket":
             arguments["connection_class"] = BlockingSocketConnection
         # No retry: a lost connection tells that Redis has restarted, perhaps without its latest data.

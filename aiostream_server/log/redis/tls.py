@@ -53,7 +53,7 @@ class AsyncTlsConnection(AsyncSSLConnection):  # type: ignore[misc] # mypy does 
         self.ssl_context.context = context
 
 
-class TlsConnection(SSLConnection):  # type: ignore[misc] # as above
+class SyncTlsConnection(SSLConnection):  # type: ignore[misc] # as above
     """For a thread."""
 
     def __init__(self, *, context: ssl.SSLContext, **arguments: Any) -> None:

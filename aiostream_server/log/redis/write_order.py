@@ -8,7 +8,7 @@ from msgspec import msgpack
 _encode: Final = msgpack.Encoder().encode
 
 
-class Chunk(Protocol):
+class PackedEvents(Protocol):
     """Packed events; `last` is the number of the last one."""
 
     @property
@@ -48,7 +48,7 @@ class WriteOrder(NamedTuple):
     keep_from: int
     retention_ms: int
     is_viewed: bool
-    chunks: Sequence[Chunk]
+    chunks: Sequence[PackedEvents]
     birth: Birth | None = None
     card: bytes | None = None
     request: tuple[str, str, bytes] | tuple[()] | None = None

@@ -26,7 +26,7 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.accepted_messages import AcceptedMessages, MessageDialect
 from aiostream_server.models.openai.answer_reader import AnswerReader
-from aiostream_server.models.openai.connections import ConnectionUse, open_session
+from aiostream_server.models.openai.connections import noted_use, open_session
 from aiostream_server.models.openai.failures import Failures, decoded
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.output_formats import OutputFormats
@@ -225,13 +225,14 @@ class OpenAIProvider:
         )
         # aiohttp sends a file piece by piece, so that a large body does not block the event loop.
         data = BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
-        headers, used = {**self._headers, **more}, ConnectionUse()
-        try:
-            response = await self._session.post(
-                self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False, trace_request_ctx=used
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            return Refusal(self._failures.lost(error, answering=False), error=error, was_pooled=used.is_reused)
+        headers = {**self._headers, **more}
+        with noted_use() as used:
+            try:
+                response = await self._session.post(
+                    self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                )
+            except (aiohttp.ClientError, OSError) as error:
+                return Refusal(self._failures.lost(error, answering=False), error=error, was_pooled=used.is_reused)
         if response.status == 200:
             return response
         error_body = await _error_body(response)

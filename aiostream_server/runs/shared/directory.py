@@ -24,7 +24,7 @@ _WRITTEN_S: Final = 0.5
 _NEW_S: Final = 0.05
 _BEGUN_S: Final = 2.0
 _POLL_S: Final = 0.02
-_BEHIND_S: Final = 1.0  # in which processes write what Redis has missed
+BEHIND_S: Final = 1.0  # in which processes write what Redis has missed
 _DROP_S: Final = 10.0
 _REJOIN_S: Final = 10.0
 """So long a run that began again waits for a viewer, where it ends without one."""
@@ -92,13 +92,13 @@ class RedisDirectory:
         return self._remote(of, node, last, finished, card)
 
     async def _found(self, run_id: str) -> list[Any]:
-        """As the script `FIND`. Raises `RunsUnavailable` where Redis has just lost data or come back: the run may be
-        written yet."""
+        """As the script `FIND`. Raises `RunsUnavailable` where Redis has just lost data or come back: the run may be on
+        its way."""
         found: list[Any] = await self._connection.run(FIND, run_id)
         if not found:  # a run that has just begun elsewhere is written in a moment
             await asyncio.sleep(_NEW_S)
             found = await self._connection.run(FIND, run_id)
-        deadline = asyncio.get_running_loop().time() + _BEHIND_S
+        deadline = asyncio.get_running_loop().time() + BEHIND_S
         while found == [None] and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(_NEW_S)
             found = await self._connection.run(FIND, run_id)

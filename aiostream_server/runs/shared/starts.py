@@ -12,7 +12,7 @@ from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import FORGET_START, START, STARTED
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
-from aiostream_server.runs.shared.directory import find_begun
+from aiostream_server.runs.shared.directory import BEHIND_S, find_begun
 from aiostream_server.runs.shared.owned import digest
 from aiostream_server.runs.shared.writer import Writer
 from aiostream_server.runs.starts import Idempotency, MemoryStarts, StartedRun
@@ -64,10 +64,12 @@ class RedisStarts:
 
     async def _claim(self, owner: Owner, idempotency: Idempotency) -> RunView | None:
         """The run that another process has started; None where this one is to start it."""
-        name = digest(*owner, idempotency.key)
+        name, loop = digest(*owner, idempotency.key), asyncio.get_running_loop()
+        deadline = loop.time() + BEHIND_S
         while True:
-            lifetime_ms = self._writer.lifetime_ms
-            word, *rest = await self._connection.run(START, name, idempotency.fingerprint, self._node, lifetime_ms)
+            has_waited = int(loop.time() > deadline)
+            about = (name, idempotency.fingerprint, self._node, self._writer.lifetime_ms, has_waited)
+            word, *rest = await self._connection.run(START, *about)
             if word == b"claimed":
                 return None
             if word == b"conflict":

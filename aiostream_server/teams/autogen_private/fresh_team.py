@@ -48,7 +48,8 @@ def use_team_runtimes(team: object, *, enabled: bool = USE_TEAM_RUNTIME) -> None
             vars(group)["_runtime"] = TeamRuntime()
             queue = vars(group).get("_output_message_queue")
             if type(queue) is asyncio.Queue and queue.empty() and not queue.maxsize:
-                vars(group)["_output_message_queue"] = OutputQueue[object]()
+                output: OutputQueue[object] = OutputQueue()
+                vars(group)["_output_message_queue"] = output
             _share_message_types(getattr(group, "_message_factory", None))
 
 

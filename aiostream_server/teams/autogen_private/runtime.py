@@ -24,7 +24,7 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context, ContextVar, copy_context
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from autogen_core import (
@@ -236,8 +236,14 @@ for _name in (
 
 def replaces(runtime_class: type) -> bool:
     """Whether `TeamRuntime` overrides every public name of the class: a later AutoGen may have more."""
-    offered = {name for name in vars(runtime_class) if not name.startswith("_")}
+    offered = _offered(runtime_class, len(vars(runtime_class)))
     return offered <= vars(TeamRuntime).keys() and _handling is vars(MessageHandlerContext).get(_HANDLING)
+
+
+@lru_cache
+def _offered(runtime_class: type, _size: int) -> frozenset[str]:
+    """Read once for each class, and again where something was added to it."""
+    return frozenset(name for name in vars(runtime_class) if not name.startswith("_"))
 
 
 def _new_id() -> str:

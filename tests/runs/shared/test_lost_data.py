@@ -13,6 +13,7 @@ from aiostream_server.web.health import SHARED_RUNS
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, ScriptedAnswer
+from tests.kit.serving import Server
 from tests.kit.waiting import wait_for
 from tests.web.watching import call, start_in_background, starting
 
@@ -27,6 +28,10 @@ ASKED: dict[str, Any] = {"model": "solo", "conversation": "talk", "headers": {"I
 @pytest.fixture
 def runs(shared_redis: RedisServer, redis_prefix: str) -> RunsConfig:
     return shared_in(shared_redis.url, redis_prefix, lease_s=4.0)
+
+
+def _asked(server: Server) -> bool:
+    return bool(cast("SharedRuns", server.runner.app[SHARED_RUNS]).starts._here._starts)
 
 
 async def _lose_everything(redis: RedisServer, prefix: str, *known: str) -> None:
@@ -50,6 +55,26 @@ async def test_turns_and_idempotency_keys_of_live_runs_hold(
             gate.open()
             assert (await second.read_all()).text == "b"
         await wait_for(lambda: not shared_redis.command("keys", f"{{{redis_prefix}}}:turn:*"), "no turn is taken")
+
+
+async def test_a_key_that_is_not_written_again_yet_starts_no_second_run(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str, runs: RunsConfig
+) -> None:
+    """One that is new starts its run a moment later."""
+    gate = Gate()
+    async with cluster(runs, tmp_path, *[ScriptedAnswer("a", gate)] * 2) as (here, there):
+        run = await start_in_background(here.url, "hi", **ASKED)
+        writer = cast("SharedRuns", here.runner.app[SHARED_RUNS]).writer
+        async with writer._writing:
+            await _lose_everything(shared_redis, redis_prefix)
+            behind = f"{{{redis_prefix}}}:behind"
+            await wait_for(lambda: shared_redis.command("exists", behind) == "1", "the loss to be noticed")
+            asking = asyncio.create_task(start_in_background(there.url, "hi", **ASKED))
+            await wait_for(lambda: _asked(there), "the question")
+        assert (await asking)["id"] == run["id"]
+        other = await start_in_background(there.url, "hi", model="solo", headers={"Idempotency-Key": "new"})
+        assert other["id"] != run["id"]
+        gate.open()
 
 
 async def test_the_key_of_a_finished_run_is_for_that_run(
