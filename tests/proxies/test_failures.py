@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.kit.process import free_port
+from tests.kit.process import closed_port
 from tests.kit.scripted_provider import ScriptedAnswer
 from tests.kit.serving import chat_body
 from tests.kit.tls import Files
@@ -49,10 +49,16 @@ async def hearing(answer: bytes = b"") -> AsyncIterator[tuple[str, list[bytes]]]
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
 
 
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """The URL of a server that is not there."""
+    with closed_port() as port:
+        yield f"http://127.0.0.1:{port}"
+
+
 async def test_a_server_that_is_not_there_is_a_502_in_openais_shape(
-    tmp_path: Path, files: Files, program: Program
+    tmp_path: Path, files: Files, program: Program, nowhere: str
 ) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
     with proxying(program, [nowhere], tmp_path, files) as front:
         async with front.client(http2=True) as client:
             answer = await client.post(CHAT, json=chat_body("hi"), extensions=SNI)
@@ -71,10 +77,9 @@ async def test_an_answer_that_does_not_come_is_a_504(tmp_path: Path, files: File
 
 
 async def test_another_server_is_asked_where_the_first_is_not_there(
-    tmp_path: Path, files: Files, program: Program
+    tmp_path: Path, files: Files, program: Program, nowhere: str
 ) -> None:
     """So a rolling restart loses no request."""
-    nowhere = f"http://127.0.0.1:{free_port()}"
     async with hearing(SAID) as (url, heard):
         with proxying(program, [nowhere, url], tmp_path, files) as front:
             async with front.client(http2=True) as client:
@@ -112,8 +117,9 @@ async def test_a_question_that_has_begun_is_never_asked_again(tmp_path: Path, fi
                     assert len(heard_first) + len(heard_second) == asked
 
 
-async def test_plain_http_is_sent_to_https_with_its_method(tmp_path: Path, files: Files, program: Program) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
+async def test_plain_http_is_sent_to_https_with_its_method(
+    tmp_path: Path, files: Files, program: Program, nowhere: str
+) -> None:
     with proxying(program, [nowhere], tmp_path, files) as front:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.post(f"{front.plain_url}{CHAT}", headers={"Host": NAME})
