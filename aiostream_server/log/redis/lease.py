@@ -21,6 +21,7 @@ from aiostream_server.log.redis.primary import Address
 from aiostream_server.log.redis.scripts import RENEW, RETIRE
 
 _RENEWALS: Final = 8  # in the time of one lease
+_BEHIND_S: Final = 0.005  # so long after the end of another's lease it is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Lease:
         self._client: Redis | None = None
         self._address: Address = ("", 0)
         self._until = 0
+        self._next_s = lease_s / _RENEWALS
+        """How long until the next renewal."""
         self._ended: Final = threading.Event()
         self._thread: Final = threading.Thread(target=self._renew_for_ever, name="lease", daemon=True)
 
@@ -70,7 +73,8 @@ class Lease:
         await asyncio.to_thread(self._end)
 
     def _renew_for_ever(self) -> None:
-        while not self._ended.wait(self._lease_s / _RENEWALS):
+        while not self._ended.wait(self._next_s):
+            self._next_s = self._lease_s / _RENEWALS
             try:
                 renewal = self._renew()
             except (RedisError, OSError) as exc:
@@ -87,13 +91,15 @@ class Lease:
             if self._connection.address is None:
                 primary.check(self._client)  # says what is wrong better than a script that fails
             asked_at = time.monotonic()
-            before, until, failed, stops = run_blocking(
+            before, until, failed, stops, next_end_ms = run_blocking(
                 self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000), self._until
             )
         except BaseException:
             self._disconnect()
             raise
         was_known, self._until = before == self._until, until
+        # a process that lives renews its lease long before it ends: the runs of one that has failed wait no longer
+        self._next_s = min(self._next_s, next_end_ms / 1000 + _BEHIND_S)
         words = [each.decode() for each in stops]
         reasons = dict(zip(words[::2], words[1::2], strict=True))
         nodes, problem = [node.decode() for node in failed], self._problem() if is_new else None

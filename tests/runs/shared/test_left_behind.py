@@ -154,3 +154,18 @@ async def test_a_lease_that_was_renewed_in_time_leaves_no_doubt(store: Store, ot
     assert run.log.is_in_doubt, "Redis may have given it to another process"
     await wait_for(lambda: not run.log.is_in_doubt, "the answer")
     run.end("cancelled")
+
+
+async def test_the_end_of_a_lease_is_noticed_at_once(
+    store: Store, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """Not with the regular renewal, which comes after 7.5 s here: viewers elsewhere wait for that."""
+    async with sharing(shared_redis.url, redis_prefix, lease_s=60.0):
+        shared_redis.command("set", f"{store.base}grace", "0")
+        shared_redis.command("zadd", f"{store.base}nodes", str(round(time.time() * 1000) + 300), "killed")
+        async with sharing(shared_redis.url, redis_prefix, lease_s=60.0):
+
+            def is_claimed() -> bool:
+                return not shared_redis.command("zscore", f"{store.base}nodes", "killed")
+
+            await wait_for(is_claimed, "the claim", within_s=6.0)

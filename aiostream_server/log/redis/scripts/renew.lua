@@ -1,5 +1,5 @@
 -- node, lease_ms, the end of its lease as it knows it (0: it had none) -> that end as Redis knows it (0: unknown) and
--- from now on, nodes without a lease any more, {run, reason, ...} to end
+-- from now on, nodes without a lease any more, {run, reason, ...} to end, in how many ms the next lease ends
 local node, lease = ARGV[1], tonumber(ARGV[2])
 local seen = tonumber(redis.call('GET', base .. 'seen') or 0)
 local grace = tonumber(redis.call('GET', base .. 'grace') or 0)
@@ -23,4 +23,5 @@ local failed = {}
 if now >= grace then failed = redis.call('ZRANGEBYSCORE', base .. 'nodes', '-inf', '(' .. now) end
 local stops = redis.call('HGETALL', base .. 'node:' .. node .. ':stops')
 if #stops > 0 then redis.call('DEL', base .. 'node:' .. node .. ':stops') end
-return {tonumber(known or 0), now + lease, failed, stops}
+local next_end = redis.call('ZRANGEBYSCORE', base .. 'nodes', now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+return {tonumber(known or 0), now + lease, failed, stops, next_end - now}
