@@ -22,6 +22,7 @@ from structlog.typing import EventDict, ExcInfo, Processor
 # MCP's write the output of servers, and tracebacks of lost connections; `teams.tools.mcp` logs what matters of it.
 _SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events", "mcp")
 _OURS: Final = "aiostream_server"
+_LEFT: Final = "ClientConnectionResetError"  # of aiohttp, which is not imported for logging alone
 _as_dicts: Final = ExceptionDictTransformer(show_locals=False)
 
 
@@ -151,5 +152,9 @@ def _drop_all_but(events: Collection[str]) -> Processor:
 
 
 def _without_bad_requests(record: logging.LogRecord) -> bool:
-    """aiohttp logs a traceback for every malformed request: a client could fill the log."""
-    return not (record.exc_info and record.exc_info[0] and record.exc_info[0].__module__ == "aiohttp.http_exceptions")
+    """aiohttp logs a traceback for every malformed request, and for a client that leaves before `100 Continue`.
+
+    A client could fill the log so.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not (kind.__module__ == "aiohttp.http_exceptions" or kind.__name__ == _LEFT)
