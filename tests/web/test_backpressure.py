@@ -248,7 +248,7 @@ async def test_no_line_reaches_64_kib(tmp_path: Path, what: str, worst: str) -> 
             "huge-result": ScriptedAnswer(Call("fill")),
             "speaker": ScriptedAnswer(),
         }
-        provider.script(*[answers[what]] * (len(PRESENTATIONS) + 1))
+        provider.script(lambda _: answers[what])  # however often a busy machine lets it be asked
         teams = [sample_team("solo"), _team("huge_result", text), _team("speaker", text)]
         model = "solo" if what == "token" else what
         async with serving(config_for(provider.base_url, *teams), tmp_path) as server:

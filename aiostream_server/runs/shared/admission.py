@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from aiostream_server.config.model import LimitsConfig, OnOutage
@@ -19,23 +18,13 @@ from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import ENTER, GRANT, HELD, LEAVE, RESTORE
 from aiostream_server.runs.admission import OnMove, QueuedCaller, obstacle_text
 from aiostream_server.runs.shared.owned import digest
+from aiostream_server.runs.shared.recent_refusals import RecentRefusals
 
 _LOOK_S: Final = 0.5
 _MOVE_S: Final = 0.02  # moves of the queue in so short a time are told together
 _AT_ONCE: Final = 1000  # runs in one call: a script holds up all other callers of Redis
 _HELD, _WAITS = 1, 2
-_FLOOD_S: Final = 0.05  # a caller that was refused so often in so long is refused without asking Redis
-_FLOOD: Final = 8
 _OBSTACLES: Final[tuple[Literal["all", "key", "user"], ...]] = ("all", "all", "key", "user")
-
-
-@dataclass(slots=True)
-class _Refusals:
-    """Of one owner, since a moment of the event loop's time."""
-
-    since: float
-    count: int
-    why: str
 
 
 class RedisAdmission:
@@ -49,7 +38,7 @@ class RedisAdmission:
         self._held: Final[dict[str, Owner]] = {}
         self._waiting: Final[dict[str, QueuedCaller]] = {}
         self._left: Final[set[str]] = set()  # Redis has to be told
-        self._refusals: Final[dict[Owner, _Refusals]] = {}
+        self._refusals: Final = RecentRefusals()
         self._telling_limits: Final = asyncio.Lock()
         self._is_telling = False
         self._is_ended = False
@@ -78,10 +67,8 @@ class RedisAdmission:
         """Only what is known here: another process may have given back a slot."""
         if self._is_closed:
             return ShuttingDown()
-        refusals = self._refusals.get(owner)
-        if refusals is None or refusals.count < _FLOOD or self._now() - refusals.since > _FLOOD_S:
-            return None
-        return TooManyRuns(refusals.why)
+        why = self._refusals.of(owner)
+        return None if why is None else TooManyRuns(why)
 
     async def enter(self, owner: Owner, run_id: str, on_move: OnMove | None = None) -> None:
         if (refusal := self.refusal(owner)) is not None:
@@ -102,7 +89,7 @@ class RedisAdmission:
             return
         obstacle = obstacle_text(_OBSTACLES[why], limits)
         if answer != _WAITS:
-            self._note_refusal(owner, obstacle)
+            self._refusals.note(owner, obstacle)
             raise TooManyRuns(obstacle)
         await self._wait(owner, run_id, obstacle, on_move)
 
@@ -179,17 +166,6 @@ class RedisAdmission:
         if self._is_closed:
             self.leave(run_id)
             raise ShuttingDown
-
-    def _note_refusal(self, owner: Owner, why: str) -> None:
-        refusals = self._refusals.get(owner)
-        if refusals is None or self._now() - refusals.since > _FLOOD_S:
-            if len(self._refusals) > _AT_ONCE:
-                self._refusals.clear()
-            refusals = self._refusals[owner] = _Refusals(self._now(), 0, why)
-        refusals.count += 1
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
     async def _watch_queue(self) -> None:
         """As long as callers wait: tell them their places, and look for those that missed a message."""

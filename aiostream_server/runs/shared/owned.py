@@ -20,7 +20,7 @@ from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.kept_request import pack_request
 
-_CONFIRMED_S: Final = 2.0  # so late it is noticed that Redis has evicted the run, and so late its `last` may be
+_CONFIRMED_S: Final = 5.0  # so late it is noticed that Redis has evicted the run; `mirror` waits for longer
 _CONFIRMED_AHEAD: Final = RESERVED_AHEAD // 2  # of the numbers that are reserved
 
 _log = structlog.get_logger()
