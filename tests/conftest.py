@@ -66,7 +66,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         forkserver.start_for_all_forks()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 10, 10)  # the server's own interval
     gc.enable()
 
 

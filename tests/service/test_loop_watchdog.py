@@ -54,10 +54,14 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
 
 
 async def _told(until: float, work: Any) -> list[Any]:
+    before = structlog.get_config()
     structlog.reset_defaults()
-    with capture_logs() as lines, watching_the_loop():
-        await work()
-        await asyncio.sleep(until)
+    try:
+        with capture_logs() as lines, watching_the_loop():
+            await work()
+            await asyncio.sleep(until)
+    finally:
+        structlog.configure(**before)
     return [line for line in lines if line["event"] == "event_loop_blocked"]
 
 
