@@ -75,9 +75,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """aiohttp caches the middlewares of the last 1024 routes, and so keeps the applications of hundreds of tests: after
-    some files, one full garbage collection would take 0.3 s."""
-    if nextitem is None or nextitem.path != item.path:
-        _cached_build_middleware.cache_clear()
+    some files, one full garbage collection would take 0.3 s. So it would after a test of what the server does at its
+    end, which thaws all that was frozen."""
+    if nextitem is None or nextitem.path == item.path:
+        return
+    _cached_build_middleware.cache_clear()
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
