@@ -78,6 +78,8 @@ async def test_the_turn_begins_again_elsewhere_and_every_viewer_goes_on(
         _, card = await call("GET", f"{there.url}/v1/runs/{view.run_id}")
         assert (card["status"], card["reason"]) == ("finished", "stop")
         assert [line["restarted"] for line in there.named("runs_taken_over")] == [1]
+        async with aiohttp.request("GET", f"{there.url}/metrics") as response:
+            assert "aiostream_runs_restarted_total 1.0" in await response.text()
         async with starting(there.url, "third", **asked) as later:
             await later.read_all()
         told = [message["content"] for message in provider.exchanges[-1].body["messages"]]

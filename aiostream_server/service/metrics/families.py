@@ -96,6 +96,7 @@ class Families:
         )
         self.asked: Final = counter("runs_asked_total", "Runs that began.", "protocol")
         self.runs: Final = counter("runs_total", "Runs that ended.", "team", "outcome")
+        self.restarts: Final = counter("runs_restarted_total", "Runs that began again here: their process had failed.")
         self.run_errors: Final = counter("run_errors_total", "Runs that failed.", "team", "code")
         self.run_s: Final = histogram("run_duration_seconds", "Of runs, however they ended.", _RUN_S, "team")
         self.run_first_token: Final = histogram(

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Self
 
-from aiostream_server.events import Action, Error, Event, RunFinished, Token, TokenCount, ToolResult
+from aiostream_server.events import Action, Error, Event, Restarted, RunFinished, Token, TokenCount, ToolResult
 from aiostream_server.service.metrics.families import FINISH_REASONS, OTHER, BoundedNames, Families
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _NO_TEAM: Final = "none"
 _NO_PROTOCOL: Final = "none"
-_COUNTED: Final = frozenset({Token, Action, ToolResult, Error, RunFinished})
+_COUNTED: Final = frozenset({Token, Action, ToolResult, Restarted, Error, RunFinished})
 
 
 class MetricsObserver:
@@ -90,6 +90,8 @@ class _RunMetrics(_Watch):
                 self._tools[event.call_id] = self._bounded(event.tool), time.monotonic()
             case ToolResult():
                 self._answered(event)
+            case Restarted():
+                self._families.restarts.inc()
             case Error():
                 self._families.run_errors.labels(self._team, event.code).inc()
             case RunFinished():
