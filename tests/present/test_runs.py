@@ -1,5 +1,6 @@
 """Every order of events: nothing is lost, and nothing comes twice."""
 
+import re
 from collections.abc import Iterable
 
 from hypothesis import example, given
@@ -70,12 +71,14 @@ def test_answer_shows_the_answering_agents_words_and_ends_with_the_answer(told: 
 
 @given(runs(at_once=False))
 def test_no_token_waits_if_agents_take_turns(told: Told) -> None:
-    """Each token is shown at once."""
+    """Each token is shown at once, but for the beginning of a line that may become one of our headings."""
     presenter = new_presenter("transcript")
     for event in told.events:
         shown = "".join(each.text for each in presenter.show(event))
         if isinstance(event, Token):
-            assert shown.endswith(event.content)
+            *_, line = re.split(r"[\r\n]", event.content)
+            may_wait = line != event.content and not line[:1].isalnum()
+            assert shown.endswith((event.content, event.content.removesuffix(line)) if may_wait else event.content)
 
 
 def _open_ends() -> Told:
