@@ -161,7 +161,9 @@ class _Child:
         config.pluginmanager.register(self, "parallel-child")
         config._tmp_path_factory._basetemp = config._tmp_path_factory.mktemp(f"process-{number}", numbered=False)
         capture: Any = config.pluginmanager.getplugin("capturemanager")
-        capture.stop_global_capturing()
+        # Kept, and not stopped: that would close what modules have taken for `sys.stderr` when they were imported.
+        capture.suspend_global_capture(in_=True)
+        self._inherited, capture._global_capturing = capture._global_capturing, None
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)

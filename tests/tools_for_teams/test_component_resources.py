@@ -89,6 +89,7 @@ async def test_stop_in_the_middle_of_its_call_ends_the_run_at_once(
                         break
             await until_idle(server)
             found = pids(tmp_path / "pids")
+            assert found
             if name == "unstarted":
                 await until_gone(*found)
             else:
