@@ -67,7 +67,7 @@ async def test_a_chat_waits_for_nothing_but_its_admission(
     """One call, and then Redis is silent: the whole answer comes."""
     monkeypatch.setattr("aiostream_server.runs.shared.directory._WRITTEN_S", 60.0)  # a wait would not end by itself
     async with _proxy(shared_redis.port) as proxy:
-        runs = shared_in(f"redis://127.0.0.1:{proxy.port}/0", redis_prefix, lease_s=60.0)
+        runs = shared_in(f"redis://127.0.0.1:{proxy.port}/0", redis_prefix, lease_s=6.0)
         answers = [ScriptedAnswer("one ", "two")] * 2
         async with cluster(runs, tmp_path, *answers, count=1) as (server,):
 
