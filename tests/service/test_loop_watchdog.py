@@ -19,21 +19,27 @@ from tests.service.stopping import stoppable
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) -> None:
     """A team of its own, twice within a second; a tool; and an agent that holds Python's lock."""
-    async with ScriptedProvider() as provider:
-        provider.script(ScriptedAnswer(Call("look_up")), ScriptedAnswer("done"))
-        async with stoppable(tmp_path, provider, loop=loop, log_level='"debug"') as server:
-            for model in ("stumbling", "stumbling", "blocking-tool", "blocking-agent"):
-                await ask(server.url, "hi", model=model)
-            await wait_for(
-                lambda: (
-                    {line["team"] for line in server.named("event_loop_blocked")}
-                    >= {"stumbling", "blocking-tool", "blocking-agent"}
-                ),
-                "all that block",
-            )
-            stacks = await server.until_logged("event_loop_blocked_at", 2)  # a busy machine may miss one
-            server.process.terminate()
-            assert await server.end() == 0
+    async with (
+        ScriptedProvider() as provider,
+        stoppable(tmp_path, provider, loop=loop, log_level='"debug"') as server,
+    ):
+
+        async def block(*teams: str) -> None:
+            for team in teams:
+                if team == "blocking-tool":
+                    provider.script(ScriptedAnswer(Call("look_up")), ScriptedAnswer("done"))
+                await ask(server.url, "hi", model=team)
+
+        async def all_are_told() -> bool:
+            told = {line["team"] for line in server.named("event_loop_blocked")}
+            await block(*{"blocking-tool", "blocking-agent"} - told)  # a busy machine may miss one
+            return told >= {"stumbling", "blocking-tool", "blocking-agent"}
+
+        await block("stumbling", "stumbling", "blocking-tool", "blocking-agent")
+        await wait_for(all_are_told, "all that block", every_s=1.0)
+        stacks = await server.until_logged("event_loop_blocked_at", 2)  # a busy machine may miss one
+        server.process.terminate()
+        assert await server.end() == 0
     runs = {line["run_id"]: line["team"] for line in server.named("run_finished")}
     told = [line for line in server.named("event_loop_blocked") if line["team"] is not None]
     assert all(runs[line["run_id"]] == line["team"] for line in told)
