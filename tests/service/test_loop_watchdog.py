@@ -90,9 +90,8 @@ async def test_a_callback_without_a_task_is_told_by_its_place() -> None:
         asyncio.get_running_loop().call_soon(blocks)
         await asyncio.sleep(0.1)
 
-    (told,) = await _told(0.2, work)
+    (told,) = (line for line in await _told(0.2, work) if line["place"].endswith("blocks"))  # a busy machine has others
     assert (told["team"], told["agent"], told["tool"]) == (None, None, None)
-    assert told["place"].endswith("blocks")
     assert told["is_over"]
     assert told["blocked_s"] > 0.2
 

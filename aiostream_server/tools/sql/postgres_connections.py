@@ -9,9 +9,9 @@ https://www.postgresql.org/docs/current/runtime-config-client.html, https://www.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy.engine import URL
@@ -127,7 +127,7 @@ class PostgresConnections:
         until = time.monotonic() + deadline.remaining_s * _RETRY_PART if self.was_reached else 0.0
         while True:
             try:
-                connection = await asyncpg.connect(**self.arguments)
+                connection = await _connected(self.arguments)
             except _STARTING:
                 if time.monotonic() > until:
                     raise
@@ -151,7 +151,7 @@ class PostgresConnections:
             return
         with suppress(*_ENDING):
             async with asyncio.timeout(_END_TIMEOUT_S):
-                other = await asyncpg.connect(**self.arguments)
+                other = await _connected(self.arguments)
                 try:
                     await other.execute(
                         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity "  # noqa: S608
@@ -159,6 +159,22 @@ class PostgresConnections:
                     )
                 finally:
                     await _closed(other)
+
+
+async def _connected(arguments: Mapping[str, Any]) -> asyncpg.Connection:
+    """Who is cancelled does not wait, but the connection is made, and closed: asyncpg leaves the socket of one that is
+    cancelled open."""
+    connecting = asyncio.ensure_future(asyncpg.connect(**arguments))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(connecting: "asyncio.Future[asyncpg.Connection]") -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
 
 
 async def _closed(connection: asyncpg.Connection) -> bool:
