@@ -14,6 +14,7 @@ from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.kit.process import ServerProcess, serving_process
 from tests.kit.serving import ask, asking
+from tests.kit.waiting import wait_for
 from tests.service.test_reload import models_of, status_of
 
 HEAD = '[server]\nport = 0\nlog_format = "json"\nwatch = {watch}\nworkers = {workers}\n'
@@ -108,6 +109,7 @@ async def test_new_code_answers_within_a_second_and_broken_code_never(tmp_path: 
 
         save(tmp_path / "my_words.py", WORDS.format("good bye"))  # only what the team imports
         await until_answered(server, "v2 says good bye")
+        await wait_for(lambda: "good bye" in answers[-1], "the others are answered so, too")
         is_over.set()
         await asyncio.gather(*clients)
         first, mended, second = await server.until_logged("config_reloaded", 3)

@@ -109,6 +109,10 @@ async def test_one_transaction_takes_all_turns_that_came_meanwhile(open_store: O
             began = time.monotonic()
             await say(store, "x", None, TALK._replace(conversation=f"alone {number}"))
             alone.append(time.monotonic() - began)
-        began = time.monotonic()
-        await asyncio.gather(*(say(store, "x", None, TALK._replace(conversation=f"{n}")) for n in range(100)))
-        assert time.monotonic() - began < 50 * max(alone)
+        together: list[float] = []
+        for attempt in range(3):  # a busy machine may stop one of them in the middle
+            began = time.monotonic()
+            talks = (TALK._replace(conversation=f"{attempt} {number}") for number in range(100))
+            await asyncio.gather(*(say(store, "x", None, talk) for talk in talks))
+            together.append(time.monotonic() - began)
+        assert min(together) < 50 * max(alone)
