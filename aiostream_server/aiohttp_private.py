@@ -6,13 +6,14 @@ private attributes: `tests/test_aiohttp_private.py` breaks when a release of aio
 is let go of (`IS_KNOWN`).
 """
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import ClientResponse, StreamReader, web
 from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict, CIMultiDictProxy
 
 _T = TypeVar("_T")
+_Private: TypeAlias = Any  # an object of aiohttp, for its attributes that aiohttp does not publish
 
 IS_KNOWN: Final = {"_buffer", "_cursor", "_exception", "_http_chunk_splits", "_size", "_timer"} <= {
     *getattr(StreamReader, "__slots__", ())
@@ -32,17 +33,17 @@ class ShortQueue(list[_T]):
 
 
 def shrink_request(request: web.Request) -> None:
-    """Call this behind all middlewares of a request whose body was read, and whose answer will take long."""
+    """Call this behind all middlewares, once the body of the request was read, where its answer will take long."""
     if not IS_KNOWN:
         return
-    private: Any = request
+    private: _Private = request
     private._state.clear()  # what handler and middlewares have put there; `request.clear()` keeps the table
-    connection: Any = request.protocol
+    connection: _Private = request.protocol
     connection.keep_alive(True)  # cancels the timer of idle connections, which is set again behind the answer
     if not isinstance(connection._messages, ShortQueue):
         connection._messages = ShortQueue(connection._messages)  # the requests behind this one
     connection._cache.clear()  # addresses that were looked up
-    body: Any = request.content
+    body: _Private = request.content
     if body.at_eof() and getattr(body, "_buffer", None) is not None:
         body._buffer = _NOTHING
 
@@ -51,10 +52,10 @@ def shrink_response(response: ClientResponse) -> None:
     """Call this once the head of a provider's response was read, and before its body is."""
     if not IS_KNOWN:
         return
-    head: Any = response
+    head: _Private = response
     head._headers, head._raw_headers, head._request_info, head._traces = _NO_HEADERS, (), None, _NOTHING
     head._cache.clear()  # which has the headers, too
-    body: Any = response.content
+    body: _Private = response.content
     if getattr(body, "_buffer", None) is not None:  # aiohttp's empty one is shared, and has none
         body._buffer = ShortQueue(body._buffer)
         body._http_chunk_splits = ShortQueue(body._http_chunk_splits or ())
@@ -62,7 +63,7 @@ def shrink_response(response: ClientResponse) -> None:
 
 def shrink_connection(connection: ResponseHandler) -> None:
     """A connection to a provider: the queue of its responses."""
-    queue: Any = connection
+    queue: _Private = connection
     if not isinstance(queue._buffer, ShortQueue):
         queue._buffer = ShortQueue(queue._buffer)
 
@@ -75,7 +76,7 @@ def can_read_all(body: StreamReader) -> bool:
 def read_all(body: StreamReader, connection: ResponseHandler | None) -> bytes:
     """As `body.read_nowait()`. It costs 1 us less for each chunk: aiohttp's own tells the connection each time to read
     on, whether it was paused or not. The `connection` is None where all of the body has arrived."""
-    private: Any = body
+    private: _Private = body
     if private._exception is not None:
         raise private._exception
     private._timer.assert_timeout()

@@ -12,7 +12,7 @@ from aiostream_server.timers import Timer, call_at, call_later
 
 Run: TypeAlias = Callable[[Any], None]
 
-_whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+_whose: ContextVar[str] = ContextVar("whose", default="no run's")
 
 
 @pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -81,7 +81,7 @@ def test_a_callback_can_set_another_and_has_no_context_of_a_run(run: Run) -> Non
 
         call_later(0.0, first)
         await over.wait()
-        assert seen == ["nobody's"]
+        assert seen == ["no run's"]
 
     run(main())
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, time
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from jsonschema import FormatChecker
 from jsonschema.exceptions import ValidationError
@@ -23,8 +23,8 @@ from aiostream_server.intake.json_text import canonical
 
 _MAX_STEPS: Final = 50_000  # about half a second
 
-# jsonschema is untyped: a validator, and the schema and instance as JSON has them.
-_Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
+_Untyped: TypeAlias = Any  # jsonschema has no types: a validator, and the schema and instance as JSON has them
+_Keyword = Callable[[_Untyped, _Untyped, _Untyped, _Untyped], Iterator[ValidationError] | None]
 
 
 _steps: Final[ContextVar[list[int]]] = ContextVar("steps")
@@ -44,13 +44,13 @@ def counted_steps() -> Iterator[None]:
         _steps.reset(steps)
 
 
-def bounded_validator(draft: Any, schema: Mapping[str, Any]) -> Any:
+def bounded_validator(draft: _Untyped, schema: Mapping[str, _Untyped]) -> _Untyped:
     """The draft's validator of the schema. Use it in a block of `counted_steps`; its checks raise `TooManySteps`."""
     return _bounded(draft)(schema, registry=Registry(), format_checker=_formats())
 
 
 @cache
-def _bounded(draft: Any) -> Any:
+def _bounded(draft: _Untyped) -> _Untyped:
     own: dict[str, _Keyword] = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
@@ -62,7 +62,9 @@ def _bounded(draft: Any) -> Any:
 
 
 def _counted(check: _Keyword) -> _Keyword:
-    def keyword(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError] | None:
+    def keyword(
+        validator: _Untyped, value: _Untyped, instance: _Untyped, schema: _Untyped
+    ) -> Iterator[ValidationError] | None:
         left = _steps.get()
         left[0] -= 1 + (len(value) if isinstance(value, list | dict) else 0)
         if left[0] < 0:
@@ -97,12 +99,14 @@ def _matches(pattern: str, text: str) -> bool:
     return matcher is None or matcher.isinstance_python(text)
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
+def _pattern(validator: _Untyped, pattern: str, instance: _Untyped, _: _Untyped) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not _matches(pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-def _pattern_properties(validator: Any, by_pattern: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+def _pattern_properties(
+    validator: _Untyped, by_pattern: _Untyped, instance: _Untyped, _: _Untyped
+) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for pattern, schema in by_pattern.items():
             for name, value in instance.items():
@@ -110,7 +114,9 @@ def _pattern_properties(validator: Any, by_pattern: Any, instance: Any, _: Any) 
                     yield from validator.descend(value, schema, path=name, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _additional_properties(
+    validator: _Untyped, allowed: _Untyped, instance: _Untyped, schema: _Untyped
+) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
@@ -122,7 +128,9 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
         yield ValidationError(f"no other properties are allowed, but there is {more[0]!r}")
 
 
-def _unique_items(validator: Any, is_wanted: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+def _unique_items(
+    validator: _Untyped, is_wanted: _Untyped, instance: _Untyped, _: _Untyped
+) -> Iterator[ValidationError]:
     """Compares the items' JSON: comparing each item with each takes quadratic time."""
     if is_wanted and isinstance(instance, list) and len({canonical(_plain(item)) for item in instance}) < len(instance):
         yield ValidationError("the items are not unique")

@@ -1,4 +1,4 @@
-"""Whether a question may name the earlier run that it does: as one that it replies to, or whose answer it continues."""
+"""Whether a question may name an earlier run: one that it replies to, or one that it continues."""
 
 import asyncio
 from contextlib import suppress

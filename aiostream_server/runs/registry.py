@@ -33,7 +33,7 @@ _UNCERTAIN: Final = 8  # callers that may want no run after all: their question 
 
 
 def _no_registry(registry: "Registry") -> None:
-    """The `attach` of a backend whose runs no other process takes over."""
+    """The `attach` of a backend for one process: no other one takes over its runs."""
 
 
 @dataclass(frozen=True, slots=True)

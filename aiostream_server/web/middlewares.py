@@ -169,7 +169,7 @@ def _advice(error: ServerError) -> dict[str, str]:
 
 
 async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:
-    """Answer a request whose body does not end, and close the connection."""
+    """Answer a request with a body that does not end, and close the connection."""
     response.force_close()
     await response.prepare(request)
     await response.write_eof()

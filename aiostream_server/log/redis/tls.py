@@ -48,7 +48,7 @@ class TlsContext:
 class AsyncTlsConnection(AsyncSSLConnection):  # type: ignore[misc] # mypy does not read redis-py: its classes are `Any`
     """For the event loop."""
 
-    def __init__(self, *, context: ssl.SSLContext, **arguments: Any) -> None:
+    def __init__(self, *, context: ssl.SSLContext, **arguments: Any) -> None:  # those of redis-py's class
         super().__init__(**arguments)
         self.ssl_context.context = context
 
@@ -56,7 +56,7 @@ class AsyncTlsConnection(AsyncSSLConnection):  # type: ignore[misc] # mypy does 
 class SyncTlsConnection(SSLConnection):  # type: ignore[misc] # as above
     """For a thread."""
 
-    def __init__(self, *, context: ssl.SSLContext, **arguments: Any) -> None:
+    def __init__(self, *, context: ssl.SSLContext, **arguments: Any) -> None:  # those of redis-py's class
         super().__init__(**arguments)
         self._context: Final = context
 

@@ -246,7 +246,7 @@ class OpenAIProvider:
         return request_body(model, options, request, names, dialect)
 
     def _end_of_lost(self, reader: AnswerReader, error: aiohttp.ClientError | OSError) -> Sequence[Delta]:
-        """The last deltas of an answer whose connection was lost behind its end. Raises `ModelFailed` before that."""
+        """The last deltas of an answer, if the connection was lost behind its end. Raises `ModelFailed` before that."""
         if not reader.finished:
             raise self._failures.lost(error, answering=True) from error
         return reader.end()

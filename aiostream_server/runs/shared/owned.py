@@ -140,7 +140,7 @@ class OwnedRun:
         )
 
     def _needs_only_events(self, now: float, last: int) -> bool:
-        """Whether Redis needs nothing but the events, and nobody else can have changed the run."""
+        """Whether Redis needs nothing but the events, and no other process can have changed the run."""
         is_reserved = last <= self.log.reserved - _CONFIRMED_AHEAD
         return now < self._confirmed_until and is_reserved and self._state == self._told
 

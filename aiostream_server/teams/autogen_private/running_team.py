@@ -1,4 +1,4 @@
-"""What a team that runs holds: its manager, whose turn it is, its messages, and the tasks of its runtimes."""
+"""What a running team holds: its manager, the member that has the turn, its messages, and the tasks of its runtimes."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
