@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 from redis.exceptions import RedisError
 
-from aiostream_server.log.redis.connection import RedisConnection
+from aiostream_server.log.redis.connection import RedisConnection, cancellable
 from aiostream_server.log.redis.failures import is_lasting
 
 _AGAIN_S: Final = 0.2
@@ -61,7 +61,7 @@ class Channels:
     async def _receive(self, connection: Any) -> None:  # redis-py exports no type of it
         address = self._redis.address
         try:
-            await connection.connect()
+            await cancellable(connection.connect())
             self._connection = connection
             for channel in tuple(self._listeners):
                 await self._send("SUBSCRIBE", channel)
@@ -77,7 +77,7 @@ class Channels:
                     raise TimeoutError("Redis does not answer a ping")
                 else:
                     is_quiet = True
-                    await connection.send_command("PING")
+                    await cancellable(connection.send_command("PING"))
         finally:
             self._connection = None
             for confirmed in self._confirmed.values():
@@ -94,7 +94,7 @@ class Channels:
     async def _send(self, command: str, channel: str) -> None:
         if (connection := self._connection) is not None:  # else `_receive` subscribes to all when it connects
             with suppress(RedisError, OSError, AttributeError):  # `_receive` notices it; the last: it is just closed
-                await connection.send_command(command, self._redis.base + channel)
+                await cancellable(connection.send_command(command, self._redis.base + channel))
 
 
 @asynccontextmanager

@@ -7,9 +7,9 @@ now.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -29,7 +29,21 @@ _QUIET_S: Final = 30.0  # Redis that comes and goes is logged once in so long
 Reply: TypeAlias = Any
 """What a script returns: a number, bytes, None, or a list of these. The caller knows which."""
 
+_T = TypeVar("_T")
+
 _log = structlog.get_logger()
+
+
+async def cancellable(call: Awaitable[_T]) -> _T:
+    """Await a call of redis-py. It writes with `asyncio.wait_for`, which in Python 3.11 loses a cancellation that comes
+    in the moment in which the write ends: the task would go on."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        return await call
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 class RedisConnection:
@@ -86,9 +100,9 @@ class RedisConnection:
     async def _run(self, script: Script, arguments: tuple[str | bytes | float, ...]) -> Reply:
         client = self.client
         try:
-            return await client.execute_command("EVALSHA", script.sha, 1, self.base, *arguments)
+            return await cancellable(client.execute_command("EVALSHA", script.sha, 1, self.base, *arguments))
         except NoScriptError:  # it was restarted, or another one has taken over
-            return await client.execute_command("EVAL", script.text, 1, self.base, *arguments)
+            return await cancellable(client.execute_command("EVAL", script.text, 1, self.base, *arguments))
 
     def lost(self, exc: Exception) -> None:
         """A call has failed. Logs the beginning of an outage in one line, and another one where it turns out that
