@@ -31,8 +31,7 @@ from aiostream_server.web.undocumented import connection_of
 _BODIES_S: Final = 2.0
 _ENDING_S: Final = 0.9
 _ACCEPTING_S: Final = 1.0
-_ACCEPTED_S: Final = 0.002
-_TURNS: Final = 10  # of the event loop, until it has read the request of a connection that it has accepted
+_TURNS: Final = 10  # of the event loop, until it has read what came with a connection that it has accepted
 _POLL_S: Final = 0.02
 
 _log = structlog.get_logger()
@@ -54,8 +53,6 @@ async def drain(runner: web.AppRunner, config: Config, listening: Listening) -> 
         await _accept_waiting(listening, min(_ACCEPTING_S, server.drain_s))
     for site in runner.sites:
         await site.stop()
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
     try:
         async with asyncio.timeout_at(ends_at):
             if handing_s:
@@ -85,14 +82,17 @@ async def end(runner: web.AppRunner) -> None:
 
 
 async def _accept_waiting(listening: Listening, within_s: float) -> None:
-    """Let the event loop accept the connections that are complete for their clients: closing the socket resets them."""
+    """Let the event loop accept the connections that are complete for their clients, and begin to read from them:
+    closing the socket resets those that wait, and asyncio drops those that it has only just accepted."""
     poll = select.poll()
     for each in listening.sockets:
         poll.register(each.fileno(), select.POLLIN)
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
-            while poll.poll(0):  # noqa: ASYNC110 - no event for an empty queue
-                await asyncio.sleep(_ACCEPTED_S)
+            turns = 0
+            while turns < _TURNS:
+                turns = 0 if poll.poll(0) else turns + 1
+                await asyncio.sleep(0)
 
 
 async def _hand_over(runner: web.AppRunner, idle_s: float) -> None:
