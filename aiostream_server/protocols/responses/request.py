@@ -1,6 +1,6 @@
 """OpenAI's Responses request, as far as this server reads it, and the question it asks.
 
-`fields` says what becomes of every field; ignored ones are not even looked at.
+`docs/responses.md` says what becomes of every field; ignored ones are not even looked at.
 https://platform.openai.com/docs/api-reference/responses/create
 """
 
