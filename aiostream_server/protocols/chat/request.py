@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -190,4 +191,4 @@ def _joined(parts: Iterable[chat.Part]) -> str:
 
 def _images(parts: Iterable[chat.Part]) -> tuple[ImagePart, ...]:
     pictures = (part.image_url for part in parts if isinstance(part, chat.ImageUrlPart))
-    return tuple(ImagePart(each.url.media_type, each.url.base64, each.detail, each.url.pixels) for each in pictures)
+    return tuple(replace(each.url, detail=each.detail) for each in pictures)
