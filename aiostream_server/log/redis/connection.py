@@ -74,6 +74,11 @@ class RedisConnection:
         return self._lost_at is None
 
     @property
+    def lost_at(self) -> float | None:
+        """Since when it does not answer, by `time.monotonic()`; None while it does."""
+        return self._lost_at
+
+    @property
     def client(self) -> Redis:
         """That of the server which was the primary when Redis answered last. Raises redis-py's `ConnectionError`
         before it has answered for the first time."""
@@ -181,7 +186,7 @@ async def open_redis(config: RunsConfig, *, must_answer: bool = False) -> AsyncI
     else:
         connection.recovered(address)
         with suppress(RedisError, OSError):  # the first question need not wait for a connection
-            await connection.client.ping()
+            await cancellable(connection.client.ping())
     try:
         yield connection
     finally:

@@ -103,15 +103,20 @@ class Writer:
         self._schedule.hurry(run_id)
 
     def _doubts(self, owned: OwnedRun) -> bool:
-        """Whether the lease was over at some time, and Redis has not yet said what has become of the run."""
-        is_over = time.monotonic() > self.lease_until
-        return self._connection.is_available and (is_over or (owned.is_known and not owned.is_confirmed))
+        """Whether the lease was over at some time, and Redis has not yet said what has become of the run.
+
+        While Redis is away no other process can take it over, and there is no doubt. But a process that was stopped may
+        find that its call is late, and take Redis to be away from then on: its lease was over before.
+        """
+        lost_at = self._connection.lost_at
+        is_over = (time.monotonic() if lost_at is None else lost_at) > self.lease_until
+        return is_over or (owned.is_known and not owned.is_confirmed)
 
     async def _complete(self, run_id: str) -> None:
-        """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
-        taken over is ended meanwhile."""
+        """Wait until Redis knows that the team has done its turn, unless it is away and there is no doubt. A run that
+        another process has taken over is ended meanwhile."""
         owned = self._runs.get(run_id)
-        if owned is not None and self._connection.is_available:
+        if owned is not None and (self._connection.is_available or self._doubts(owned)):
             owned.is_complete = True
             self.hurry(run_id)
             with suppress(TimeoutError):
