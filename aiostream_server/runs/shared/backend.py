@@ -84,7 +84,6 @@ class SharedRuns:
 
     def renewed(self, renewal: Renewal) -> None:
         """The lease was renewed."""
-        self.writer.lease_until = renewal.until
         if not renewal.was_known:
             self.check()
         for run_id, reason in renewal.stops.items():

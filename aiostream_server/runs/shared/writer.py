@@ -5,8 +5,6 @@ numbers. After an outage it continues where Redis says that it stands.
 """
 
 import asyncio
-import math
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -51,8 +49,6 @@ class Writer:
         self._schedule: Final = WriteSchedule()
         self._calls: Final = WriteCalls(connection, node, self._doubt_all)
         self._writing: Final = asyncio.Lock()
-        self.lease_until = math.inf
-        """By `time.monotonic()`: before, no other process takes these runs over."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -105,12 +101,9 @@ class Writer:
     def _doubts(self, owned: OwnedRun) -> bool:
         """Whether the lease was over at some time, and Redis has not yet said what has become of the run.
 
-        While Redis is away no other process can take it over, and there is no doubt. But a process that was stopped may
-        find that its call is late, and take Redis to be away from then on: its lease was over before.
+        While Redis is away no other process can take it over, and there is no doubt.
         """
-        lost_at = self._connection.lost_at
-        is_over = (time.monotonic() if lost_at is None else lost_at) > self.lease_until
-        return is_over or (owned.is_known and not owned.is_confirmed)
+        return self._connection.was_stopped or (owned.is_known and not owned.is_confirmed)
 
     async def _complete(self, run_id: str) -> None:
         """Wait until Redis knows that the team has done its turn, unless it is away and there is no doubt. A run that

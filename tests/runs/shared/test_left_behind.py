@@ -231,7 +231,7 @@ async def test_a_process_that_takes_over_a_run_which_it_had_lost_drives_it_to_it
 
 async def take_over(failed: "SharedRuns", other: "SharedRuns", redis: RedisServer, prefix: str) -> None:
     """As if the lease of the first one had ended."""
-    failed.writer.lease_until = 0.0
+    failed.connection.lease_until = 0.0
     redis.command("zadd", f"{{{prefix}}}:nodes", "1", failed.node)
     await other.takeover._take_over(failed.node)
 
