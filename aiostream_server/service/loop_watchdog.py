@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import structlog
 
@@ -42,11 +42,7 @@ _log = structlog.get_logger()
 @contextmanager
 def watching_the_loop() -> Iterator[None]:
     """Watch the loop that runs now."""
-    alarm = _Alarm.of_the_kernel()
-    if alarm is None:
-        yield
-        return
-    watchdog = LoopWatchdog(asyncio.get_running_loop(), alarm)
+    watchdog = LoopWatchdog(asyncio.get_running_loop())
     try:
         yield
     finally:
@@ -56,9 +52,9 @@ def watching_the_loop() -> Iterator[None]:
 class LoopWatchdog:
     """Create it in the event loop's thread. It logs from a thread of its own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, alarm: "_Alarm") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
-        self._alarm: Final = alarm
+        self._alarm: Final = _Alarm()
         self._thread_id: Final = threading.get_ident()
         self._clock: Final = time.pthread_getcpuclockid(self._thread_id)
         self._is_over = threading.Event()
@@ -147,19 +143,10 @@ class LoopWatchdog:
 class _Alarm:
     """A timer of the kernel. Resetting it takes a microsecond and wakes no thread."""
 
-    def __init__(self, libc: ctypes.PyDLL, descriptor: int) -> None:
-        self._libc: Final = libc
-        self._descriptor: Final = descriptor
+    def __init__(self) -> None:
+        self._libc: Final = ctypes.PyDLL(None)
+        self._descriptor: Final[int] = self._libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC)
         self._time: Final = (ctypes.c_long * 4)()  # struct itimerspec: the interval, then the time
-
-    @classmethod
-    def of_the_kernel(cls) -> Self | None:
-        """None on systems without such timers, which only Linux has."""
-        libc = ctypes.PyDLL(None)
-        if not hasattr(libc, "timerfd_create"):
-            return None
-        descriptor = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC)
-        return None if descriptor < 0 else cls(libc, descriptor)
 
     def ring_in(self, seconds: float) -> None:
         """Set the alarm anew, to ring in at most a second."""
