@@ -86,7 +86,7 @@ async def serve(
                     receiver.ready()
                     await signals.stop.wait()
                 receiver.stopping(within_s)
-                await drain(runner, config, is_adopted=is_adopted)
+                await drain(runner, config, listening)
         signals.end_within(_LEFT_BEHIND_S)
 
 

@@ -155,6 +155,28 @@ async def test_a_draining_server_refuses_new_runs_on_old_connections_and_closes_
         assert await server.end() == 130
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_connections_that_wait_to_be_accepted_are_answered(
+    tmp_path: Path, provider: ScriptedProvider, loop: str, workers: int
+) -> None:
+    """A busy event loop is behind its clients: closing the socket would reset them."""
+    async with (
+        stoppable(tmp_path, provider, loop=loop, drain_s=20, workers=workers) as server,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(workers):
+            await stack.enter_async_context(asking(server.url, "hi", model="blocking-for-a-while"))
+        await until_begun("blocking", tmp_path)
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(30)]
+        for _, writer in clients:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stop(server)
+        answers = [parse(await reader.read()) for reader, _ in clients]
+        assert [answer.status for answer in answers] == [200] * 30
+        assert await server.end() == 0
+
+
 async def test_a_body_that_is_on_its_way_is_read_and_answered(tmp_path: Path, provider: ScriptedProvider) -> None:
     provider.script(ScriptedAnswer("served"))
     request = post(HELLO.replace(b"general", b"solo"))
