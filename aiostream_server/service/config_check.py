@@ -13,6 +13,7 @@ from aiostream_server.config.problem_text import redis_problem, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.generation import Offload, inline
+from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
 from aiostream_server.teams.autogen_private.client_tools import callers_in
 from aiostream_server.teams.autogen_private.team_facts import agent_names, names_are_complete
@@ -34,6 +35,24 @@ def find_wrong_sources(config: Config) -> list[str]:
     except ConfigError as exc:
         return list(exc.problems)
     return []
+
+
+def find_restart_problems(wanted: Config, running: Config) -> list[str]:
+    """What a restart would fail for, in the settings that a reload leaves as they are."""
+    problems: list[str] = []
+    if wanted.runs.is_shared and (problem := redis_problem()):
+        problems.append(problem)
+    try:
+        Traces.of(wanted.tracing)
+        if _tls_files(wanted) != _tls_files(running):  # of the same ones the content is read again
+            Certificate.of(wanted.server)
+    except ConfigError as exc:
+        problems += exc.problems
+    return problems
+
+
+def _tls_files(config: Config) -> tuple[Path | None, Path | None]:
+    return config.server.tls_certificate, config.server.tls_key
 
 
 async def find_problems(

@@ -40,11 +40,7 @@ _log = structlog.get_logger()
 @contextmanager
 def watching_the_loop() -> Iterator[None]:
     """Watch the loop that runs now."""
-    alarm = Alarm.of_the_kernel()
-    if alarm is None:
-        yield
-        return
-    watchdog = LoopWatchdog(asyncio.get_running_loop(), alarm)
+    watchdog = LoopWatchdog(asyncio.get_running_loop())
     try:
         yield
     finally:
@@ -69,9 +65,9 @@ class _Moment(NamedTuple):
 class LoopWatchdog:
     """Create it in the event loop's thread. It logs from a thread of its own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
-        self._alarm: Final = alarm
+        self._alarm: Final = Alarm()
         self._thread_id: Final = threading.get_ident()
         self._loop_stat: Final = ThreadStat.of_this_thread()
         self._is_over = threading.Event()

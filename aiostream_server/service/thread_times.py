@@ -27,7 +27,7 @@ class ThreadStat:
 
     @classmethod
     def of_this_thread(cls) -> Self:
-        """On a system that does not tell, all times are 0."""
+        """Where the kernel does not keep these times, all are 0."""
         try:
             return cls(os.open(_FILE, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:

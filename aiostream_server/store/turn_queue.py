@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from aiostream_server.backoff import doubled_s
 from aiostream_server.store.threads import new_future
 from aiostream_server.store.turn_transaction import KeptTurn
 
@@ -19,7 +20,6 @@ _GROUP: Final = 64  # turns of one transaction
 _GROUP_BYTES: Final = 8 * 1024**2
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 15.0
-_MOST_DOUBLINGS: Final = 10
 
 
 class Pending:
@@ -131,4 +131,4 @@ class TurnQueue:
 
 
 def _backoff_s(failures: int) -> float:
-    return min(_FIRST_PAUSE_S * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE_S)
+    return doubled_s(failures, first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S)

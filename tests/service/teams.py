@@ -61,6 +61,10 @@ def blocks_the_loop(_: TeamContext) -> BlocksTheLoop:
     return BlocksTheLoop(60)
 
 
+def blocks_the_loop_for_a_while(_: TeamContext) -> BlocksTheLoop:
+    return BlocksTheLoop(1.5)
+
+
 def stumbles(_: TeamContext) -> BlocksTheLoop:
     return BlocksTheLoop(0.3)
 

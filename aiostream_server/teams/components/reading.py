@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 from aiostream_server.errors import ConfigError
+from aiostream_server.text import why_unreadable
 
 Component: TypeAlias = Mapping[str, Any]
 """`{"provider": "module.Class", "config": {...}}`, and perhaps a label, a description, a type and versions."""
@@ -55,7 +56,7 @@ def _read_json(path: Path) -> object:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise _Unusable(f"cannot be read: {exc.strerror or 'unreadable'}") from None
+        raise _Unusable(f"cannot be read: {why_unreadable(exc)}") from None
     if len(content) > MAX_BYTES:
         raise _Unusable(f"is larger than {MAX_BYTES // 1024**2} MiB: no team is")
     try:
