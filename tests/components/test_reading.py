@@ -102,7 +102,8 @@ def test_one_of_a_gallery(tmp_path: Path, document: object, name: str, provider:
     [
         (
             None,
-            'choose one with `teams add --choose`: "First", "Second Team", 3 ("Same"), 4 ("Same")',
+            "holds 4 teams and agents: choose one with `teams add --choose`: "
+            '"First", "Second Team", 3 ("Same"), 4 ("Same")',
         ),
         ("third", 'nothing in it is called "third": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
         ("5", 'nothing in it is called "5": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
@@ -208,7 +209,7 @@ def test_what_is_no_team(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
-    for path, words in ((tmp_path / "missing.json", "No such file"), (tmp_path, "Is a directory")):
+    for path, words in ((tmp_path / "missing.json", "no such file"), (tmp_path, "is a directory")):
         with pytest.raises(ConfigError, match=words):
             read_component(path)
 
