@@ -102,8 +102,9 @@ def test_one_of_a_gallery(tmp_path: Path, document: object, name: str, provider:
     [
         (
             None,
-            "holds 4 teams and agents: choose one with `teams add --choose`: "
-            '"First", "Second Team", 3 ("Same"), 4 ("Same")',
+            "holds 4 teams and agents: choose one with `teams add --choose`: {}".format(
+                '"First", "Second Team", 3 ("Same"), 4 ("Same")'
+            ),
         ),
         ("third", 'nothing in it is called "third": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
         ("5", 'nothing in it is called "5": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
