@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from aiostream_server.models.demo.shop import ShopQuestion
+from aiostream_server.models.demo.shop_question import ShopQuestion
 from aiostream_server.models.demo.shop_terms import FACETS, FIGURES, MONTHS, TIMES
 
 _JOINED_ON: Final = {
