@@ -40,7 +40,7 @@ async def nodes(shared_redis: RedisServer, redis_prefix: str) -> "AsyncIterator[
     limits = LimitsConfig(max_runs=50, queue_size=1_000, queue_timeout_s=60)
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits, lease_s=2.0))
+            await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits))
             for _ in range(3)
         ]
 
