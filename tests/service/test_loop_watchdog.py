@@ -1,6 +1,7 @@
 """A team that blocks the event loop is told, with its agent and tool, each time; a loop that is only busy is not."""
 
 import asyncio
+import ctypes
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from aiostream_server.service.executor import Executor
 from aiostream_server.service.loop_watchdog import watching_the_loop
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask
@@ -20,7 +22,7 @@ from tests.service.stopping import stoppable
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) -> None:
-    """A team of its own, twice within a second; a tool; and an agent that holds Python's lock."""
+    """A team of its own, twice within a second; a tool; and a tool's thread and an agent that hold Python's lock."""
     async with (
         ScriptedProvider() as provider,
         stoppable(tmp_path, provider, loop=loop, log_level='"debug"') as server,
@@ -28,7 +30,7 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
 
         async def block(*teams: str) -> None:
             for team in teams:
-                if team == "blocking-tool":
+                if team in ("blocking-tool", "holding-tool"):
                     provider.script(ScriptedAnswer(Call("look_up")), ScriptedAnswer("done"))
                 await ask(server.url, "hi", model=team)
 
@@ -38,7 +40,7 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
             await block(*missed)
             return not missed
 
-        times = Counter({"stumbling": 2, "blocking-tool": 1, "blocking-agent": 1})
+        times = Counter({"stumbling": 2, "blocking-tool": 1, "holding-tool": 1, "blocking-agent": 1})
         await block(*times.elements())
         await wait_for(all_are_told, "all that block", every_s=1.0)
         stacks = await server.until_logged("event_loop_blocked_at", 2)  # a busy machine may miss one
@@ -51,6 +53,7 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
     who = {line["team"]: (line["agent"], line["tool"]) for line in told}
     assert who["stumbling"] == (None, None)
     assert who["blocking-tool"] == ("Worker", "look_up")
+    assert who["holding-tool"] == ("Worker", "look_up")
     assert who["blocking-agent"] == ("Busy_Bee", None)
     longest = {team: max(line["blocked_s"] for line in told if line["team"] == team) for team in who}
     assert longest["stumbling"] > 0.2
@@ -108,6 +111,80 @@ async def test_a_callback_without_a_task_is_told_by_its_place() -> None:
     assert (told["team"], told["agent"], told["tool"]) == (None, None, None)
     assert told["is_over"]
     assert told["blocked_s"] > 0.2
+
+
+async def _first_told(block: Callable[[], Awaitable[None]], *places: str) -> list[Any]:
+    """The first line about each of these places."""
+
+    def found(lines: list[Any]) -> list[Any]:
+        firsts = (next((line for line in lines if line["place"].endswith(place)), None) for place in places)
+        return [line for line in firsts if line is not None]
+
+    async def work(told: Callable[[], list[Any]]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while len(found(told())) < len(places):  # the watchdog may get no processor meanwhile
+                await block()
+                await asyncio.sleep(0.1)
+
+    return found(await _told(work))
+
+
+async def test_each_of_two_steps_that_block_one_after_the_other_is_told() -> None:
+    async def first() -> None:
+        time.sleep(0.3)  # noqa: ASYNC251 - that is what is told
+
+    async def second() -> None:
+        time.sleep(0.5)  # noqa: ASYNC251
+
+    async def both() -> None:
+        await asyncio.gather(first(), second())
+
+    one, other = await _first_told(both, ".<locals>.first", ".<locals>.second")
+    assert 0.1 < one["blocked_s"] < other["blocked_s"]
+
+
+async def test_one_call_that_holds_pythons_lock_is_told() -> None:
+    """The watching thread sees nothing before the call returns, and the step may end right behind it."""
+
+    async def computes() -> None:
+        sum(range(30_000_000))
+
+    async def waits() -> None:
+        ctypes.PyDLL(None).usleep(400_000)
+
+    async def both() -> None:
+        for work in (computes(), waits()):
+            await asyncio.create_task(work)
+            await asyncio.sleep(0.1)
+
+    computed, waited = await _first_told(both, ".<locals>.computes", ".<locals>.waits")
+    assert computed["blocked_s"] > 0.1
+    assert waited["blocked_s"] > 0.2
+
+
+async def test_a_thread_that_holds_pythons_lock_is_told() -> None:
+    def computes() -> None:
+        sum(range(60_000_000))
+
+    async def block() -> None:
+        with Executor() as executor:
+            await asyncio.get_running_loop().run_in_executor(executor, computes)
+
+    (told,) = await _first_told(block, ".<locals>.computes")
+    assert told["blocked_s"] > 0.1
+
+
+async def test_a_thread_that_only_works_is_nobodys_block() -> None:
+    def works() -> None:
+        ends_at = time.thread_time() + 0.3
+        while time.thread_time() < ends_at:
+            pass
+
+    async def work(_: object) -> None:
+        with Executor() as executor:
+            await asyncio.get_running_loop().run_in_executor(executor, works)
+
+    assert [line for line in await _told(work) if line["place"].endswith("works")] == []
 
 
 async def test_a_long_block_is_told_before_it_ends_and_a_flood_of_blocks_is_counted(
