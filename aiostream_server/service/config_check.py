@@ -21,7 +21,7 @@ from aiostream_server.teams.catalogue import check_source, for_each_team, load_t
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import blamed_in, method_problem
 from aiostream_server.teams.served import ServedTeam
-from aiostream_server.teams.shape import names_in, shape_of
+from aiostream_server.teams.shape import TeamShape, names_in, shape_of
 from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
 from aiostream_server.tools.sql.database import Database
 
@@ -156,6 +156,9 @@ async def _build(
     if problem := method_problem(built, spec.factory):
         return [f"{team.where} {problem}"]
     notes += _unknown_agents(team, built)
+    shape = shape_of(built)
+    if isinstance(shape, TeamShape) and not shape.ends and shape.order != "graph":
+        notes.append(f"{team.where} never ends by itself: give the {shape.kind} a termination_condition or max_turns")
     if team.config.client_tools and not callers_in(built, spec.config.answer_from):
         notes.append(f"{team.where} client_tools: none of its agents can call the client's tools")
     return []
