@@ -13,6 +13,7 @@ from aiostream_server.config.problem_text import redis_problem, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.generation import Offload, inline
+from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
 from aiostream_server.teams.autogen_private.client_tools import callers_in
 from aiostream_server.teams.autogen_private.team_facts import agent_names, names_are_complete
@@ -20,7 +21,7 @@ from aiostream_server.teams.catalogue import check_source, for_each_team, load_t
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import blamed_in, method_problem
 from aiostream_server.teams.served import ServedTeam
-from aiostream_server.teams.shape import names_in, shape_of
+from aiostream_server.teams.shape import TeamShape, names_in, shape_of
 from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
 from aiostream_server.tools.sql.database import Database
 
@@ -34,6 +35,24 @@ def find_wrong_sources(config: Config) -> list[str]:
     except ConfigError as exc:
         return list(exc.problems)
     return []
+
+
+def find_restart_problems(wanted: Config, running: Config) -> list[str]:
+    """What a restart would fail for, in the settings that a reload leaves as they are."""
+    problems: list[str] = []
+    if wanted.runs.is_shared and (problem := redis_problem()):
+        problems.append(problem)
+    try:
+        Traces.of(wanted.tracing)
+        if _tls_files(wanted) != _tls_files(running):  # of the same ones the content is read again
+            Certificate.of(wanted.server)
+    except ConfigError as exc:
+        problems += exc.problems
+    return problems
+
+
+def _tls_files(config: Config) -> tuple[Path | None, Path | None]:
+    return config.server.tls_certificate, config.server.tls_key
 
 
 async def find_problems(
@@ -149,6 +168,9 @@ async def _build(
     if problem := method_problem(built, spec.factory):
         return [f"{team.where} {problem}"]
     notes += _unknown_agents(team, built)
+    shape = shape_of(built)
+    if isinstance(shape, TeamShape) and not shape.ends and shape.order != "graph":
+        notes.append(f"{team.where} never ends by itself: give the {shape.kind} a termination_condition or max_turns")
     if team.config.client_tools and not callers_in(built, spec.config.answer_from):
         notes.append(f"{team.where} client_tools: none of its agents can call the client's tools")
     return []

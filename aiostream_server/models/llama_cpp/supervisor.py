@@ -18,6 +18,7 @@ from aiostream_server.backoff import doubled_s
 from aiostream_server.config.model import LlamaCppModelConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.llama_cpp.process import LlamaProcess, StartFailed, read_template
+from aiostream_server.text import why_unreadable
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -194,5 +195,5 @@ def _key(config: LlamaCppModelConfig) -> str:
     try:
         stat = config.path.stat()
     except OSError as exc:
-        raise ValueError(f"path: {config.path} cannot be read: {(exc.strerror or 'unreadable').lower()}") from None
+        raise ValueError(f"path: {config.path} cannot be read: {why_unreadable(exc)}") from None
     return f"{said} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {template}"
