@@ -112,7 +112,10 @@ class MemoryAdmission:
 
     def leave(self, run_id: str) -> None:
         owner = self._holders.pop(run_id)
-        self._taken -= Counter((owner.key_id, owner))
+        for each in (owner.key_id, owner):
+            self._taken[each] -= 1
+            if not self._taken[each]:
+                del self._taken[each]
         self._admit_waiting()
 
     def limit(self, limits: LimitsConfig) -> None:
@@ -198,7 +201,8 @@ class MemoryAdmission:
 
     def _take(self, owner: Owner, run_id: str) -> None:
         self._holders[run_id] = owner
-        self._taken.update((owner.key_id, owner))
+        for each in (owner.key_id, owner):
+            self._taken[each] += 1
 
 
 def obstacle_text(of: Literal["all", "key", "user"], limits: LimitsConfig) -> str:

@@ -38,6 +38,7 @@ class RedisAdmission:
         self._held: Final[dict[str, Owner]] = {}
         self._waiting: Final[dict[str, QueuedCaller]] = {}
         self._left: Final[set[str]] = set()  # Redis has to be told
+        self._disowned: Final[set[str]] = set()
         self._refusals: Final = RecentRefusals()
         self._telling_limits: Final = asyncio.Lock()
         self._is_telling = False
@@ -93,7 +94,15 @@ class RedisAdmission:
             raise TooManyRuns(obstacle)
         await self._wait(owner, run_id, obstacle, on_move)
 
+    def disown(self, run_id: str) -> None:
+        """Another process has taken the run over, and perhaps its slot: `leave` gives nothing back."""
+        if self._held.pop(run_id, None) is not None:
+            self._disowned.add(run_id)
+
     def leave(self, run_id: str) -> None:
+        if run_id in self._disowned:
+            self._disowned.discard(run_id)
+            return
         self._held.pop(run_id, None)
         self._refusals.clear()
         self._give_back(run_id)
