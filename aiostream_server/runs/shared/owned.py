@@ -155,7 +155,7 @@ class OwnedRun:
         talk, turn = run.request.conversation, run.request.turn_key
         return Birth(
             json.encode(run.owner).decode(),
-            round(run.created_at * 1000),
+            str(round(run.created_at * 1000)),
             digest(*run.owner),
             "" if talk is None else conversation_digest(run.owner, talk.name),
             "" if turn is None else turn_digest(turn),

@@ -1,4 +1,4 @@
-"""What a run says is appended to its stream in Redis and nothing else is asked, as long as that is safe."""
+"""What a run says is appended to its list in Redis and nothing else is asked, as long as that is safe."""
 
 import math
 import re
@@ -57,7 +57,7 @@ async def test_tokens_cost_redis_one_command_for_each_run_and_write(
         shared_redis.command("config", "resetstat")
         for text in "cdef":
             await written.say(text)
-        assert _calls(shared_redis, "xadd") == 4
+        assert _calls(shared_redis, "rpushx") == 4
         assert _calls(shared_redis, "hmget") + _calls(shared_redis, "hset") == 0
 
 
@@ -66,7 +66,7 @@ async def test_a_redis_that_has_lost_writes_gets_them_again(shared_redis: RedisS
     async with sharing(shared_redis.url, redis_prefix) as node:
         written = _Written(shared_redis, redis_prefix, node)
         await written.begin()
-        events, before = f"{written.key}:ev", shared_redis.command("get", written.call_key)
+        events, before = f"{written.key}:log", shared_redis.command("get", written.call_key)
         shared_redis.command("copy", events, f"{events}:before")
         await written.say("c", "d")
         shared_redis.command("rename", f"{events}:before", events)

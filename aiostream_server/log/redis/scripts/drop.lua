@@ -2,6 +2,6 @@
 local key = base .. 'run:' .. ARGV[1]
 local digest = redis.call('HGET', key, 'digest')
 if digest then redis.call('ZREM', base .. 'of:' .. digest, ARGV[1]) end
-redis.call('DEL', key, key .. ':ev')
+redis.call('DEL', key, key .. ':log')
 if ARGV[2] == 'deleted' then redis.call('DEL', base .. 'gone:' .. ARGV[1]) end
 return 1
