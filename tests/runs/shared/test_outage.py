@@ -90,7 +90,7 @@ async def test_runs_that_are_kept_no_longer_take_no_memory(own_redis: RedisServe
             run.log.append(run.finished)
             node.directory.finish(run)
         kept = len(await node.directory._here.list(run.owner, 50))
-        assert len(node.writer) == kept < 10
+        assert len(node.owned) == kept < 10
         own_redis.start()
         await wait_for(lambda: own_redis.command("hget", f"{{t}}:run:{run.id}", "finished") == "1", "the last one")
         assert int(own_redis.command("zcard", own_redis.command("keys", "{t}:of:*"))) == kept

@@ -70,7 +70,7 @@ DRIVEN: Final = _script("driven")
 
 # runs
 APPEND: Final = _script("append")
-WRITE: Final = _script("write", "events")
+WRITE: Final = _script("write", "events", "slots", "queue")
 READ: Final = _script("read", "events")
 FIND: Final = _script("find", "events")
 LATEST: Final = _script("latest")

@@ -35,14 +35,7 @@ local function begin(run, owner, created, digest, talk, turn, start, is_late, fi
     end
 end
 
-local function finish(run, retention, remembered)
-    local owner, turn, start = unpack(redis.call('HMGET', base .. 'run:' .. run, 'owner', 'turn', 'start'))
-    redis.call('SET', base .. 'gone:' .. run, owner, 'PX', remembered)
-    redis.call('SREM', base .. 'node:' .. node .. ':runs', run)
-    if turn then redis.call('ZREM', base .. 'turn:' .. turn, run) end
-    if start then redis.call('PEXPIRE', base .. 'start:' .. start, retention) end
-end
-
+-- Drop what stands before this number.
 local function trim(events, keep_from)
     local first = redis.call('LINDEX', events, 0)
     while first and number_of(first) < keep_from do
@@ -56,7 +49,7 @@ local function add(changes, field, value)
     changes[#changes + 1] = value
 end
 
-local at, replies = 4, {before}
+local at, replies, is_slot_free = 4, {before}, false
 for place, order in ipairs(cmsgpack.unpack(ARGV[4])) do
     local run, expected, last, reserved, keep_from, is_viewed, count, has_card, birth, request, ending = unpack(order)
     local key = base .. 'run:' .. run
@@ -106,7 +99,12 @@ for place, order in ipairs(cmsgpack.unpack(ARGV[4])) do
         if ending then
             redis.call('PEXPIRE', key, ending[1])
             redis.call('PEXPIRE', events, ending[1])
-            finish(run, ending[1], ending[2])
+            local owner, turn, start = unpack(redis.call('HMGET', key, 'owner', 'turn', 'start'))
+            redis.call('SET', base .. 'gone:' .. run, owner, 'PX', ending[2])
+            redis.call('SREM', base .. 'node:' .. node .. ':runs', run)
+            if turn then redis.call('ZREM', base .. 'turn:' .. turn, run) end
+            if start then redis.call('PEXPIRE', base .. 'start:' .. start, ending[1]) end
+            is_slot_free = free(run, node) or is_slot_free
         else
             if not driver then redis.call('PEXPIRE', key, lifetime) end
             if count > 0 and not (driver and has_events) then redis.call('PEXPIRE', events, lifetime) end
@@ -117,4 +115,5 @@ for place, order in ipairs(cmsgpack.unpack(ARGV[4])) do
     end
     replies[place + 1] = known
 end
+if is_slot_free and not is_queue_empty() then open_queue().grant() end
 return replies

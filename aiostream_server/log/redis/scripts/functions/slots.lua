@@ -8,11 +8,12 @@ local function take(run, who)
     if user ~= '' then redis.call('SADD', base .. 'slots:u:' .. user, run) end
 end
 
--- Whether it had one.
-local function free(run)
+-- Whether the process had one for the run. Where another has begun its turn again, that has it now.
+local function free(run, node)
     local who = redis.call('HGET', base .. 'slots', run)
     if not who then return false end
-    local _, key, user = parts(who)
+    local driver, key, user = parts(who)
+    if driver ~= node then return false end
     redis.call('HDEL', base .. 'slots', run)
     redis.call('SREM', base .. 'slots:k:' .. key, run)
     if user ~= '' then redis.call('SREM', base .. 'slots:u:' .. user, run) end
