@@ -31,6 +31,7 @@ class Room(NamedTuple):
 
 ROOMS: Final = {
     "__init__": Room(0),
+    "backoff": Room(0),
     "errors": Room(0),
     "text": Room(0),
     "timers": Room(0),
@@ -46,7 +47,7 @@ ROOMS: Final = {
     "log": Room(2, frozenset({"redis", "msgspec"})),
     "page": Room(2),
     "store": Room(2, frozenset({"sqlalchemy", "alembic", "asyncpg"})),
-    "client": Room(2, AIOHTTP, only=frozenset({"events"})),
+    "client": Room(2, AIOHTTP, only=frozenset({"backoff", "events"})),
     "teams": Room(3, AUTOGEN | {"mcp", "anyio", "httpx", "langchain_core"}),
     "routing": Room(4, AUTOGEN),
     "runs": Room(5, AUTOGEN | {"msgspec"}),

@@ -1,11 +1,13 @@
 """Text from outside becomes one short, printable line; JSON becomes indented lines."""
 
+import errno
 import json
+import os
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.text import clipped, indented_json, one_line, printable_line
+from aiostream_server.text import clipped, indented_json, one_line, printable_line, why_unreadable
 
 
 def test_white_space_becomes_single_spaces() -> None:
@@ -31,3 +33,11 @@ def test_cut_text_ends_with_an_ellipsis() -> None:
 )
 def test_indented_json_is_that_of_the_standard_library(value: object) -> None:
     assert indented_json(value) == json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def test_what_is_forbidden_names_the_user_to_whom() -> None:
+    """It is a service mostly, and its administrator is another one."""
+    denied = why_unreadable(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/etc/secret"))
+    assert denied.startswith("permission denied for the user ")
+    assert why_unreadable(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))) == "no such file or directory"
+    assert why_unreadable(OSError("odd")) == "unreadable"

@@ -29,6 +29,7 @@ from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
+from aiostream_server.service.slow_imports import telling_slow_imports
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.workers import NOT_SHARED
 from aiostream_server.tools.chart import can_draw
@@ -48,8 +49,14 @@ def check(config_path: Path | None, no_tools: bool) -> None:
     find_modules_beside(config_path)
     noted: list[str] = []
     find = partial(find_problems, state_directory=state_directory(os.environ), uses_tools=not no_tools, notes=noted)
-    for line in report(config_path, os.environ, find, find_wrong_sources, noted):
+    with telling_slow_imports(_tell_slow):
+        lines = report(config_path, os.environ, find, find_wrong_sources, noted)
+    for line in lines:
         click.echo(line)
+
+
+def _tell_slow(place: str, waited_s: float) -> None:
+    click.echo(f"after {waited_s:.0f} s still importing: {place}", err=True)
 
 
 def report(

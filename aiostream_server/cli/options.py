@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-FILE: Final = click.Path(dir_okay=False, path_type=Path)
+FILE: Final = click.Path(dir_okay=False, readable=False, path_type=Path)
+"""What cannot be read is told by what reads it, as every other mistake is."""
 
 config_option: Final = click.option(
     "--config",

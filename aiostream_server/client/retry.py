@@ -3,6 +3,7 @@
 import random
 from typing import Final
 
+from aiostream_server.backoff import doubled_s
 from aiostream_server.client.errors import ClientError, ConnectionLost, NoServer, RequestRefused
 
 _PASSING_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
@@ -32,7 +33,7 @@ class Backoff:
         asked_s = getattr(error, "retry_after_s", None) or 0.0
         if not is_passing or self._failures > self._max_reconnects or asked_s > _MAX_RETRY_AFTER_S:
             return None
-        backoff_s: float = min(self._backoff_s * 2 ** (self._failures - 1), _MAX_BACKOFF_S)
+        backoff_s = doubled_s(self._failures, first_s=self._backoff_s, longest_s=_MAX_BACKOFF_S)
         return max(asked_s, backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter: clients return at various times
 
     def is_passing(self, error: ClientError) -> bool:

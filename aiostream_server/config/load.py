@@ -17,6 +17,7 @@ from aiostream_server.config.explain import KeyPath, explain, locate
 from aiostream_server.config.model import Config, RoutingConfig
 from aiostream_server.config.pointers import Surroundings
 from aiostream_server.errors import ConfigError
+from aiostream_server.text import why_unreadable
 
 _LINE_AND_COLUMN: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _WANTS_TEXT: Final = frozenset({"string_type", "path_type", "literal_error"})
@@ -169,7 +170,7 @@ def _read(path: Path) -> Document:
     try:
         content = path.read_bytes()
     except OSError as exc:
-        raise ConfigError([f"{path}: cannot be read: {(exc.strerror or 'unreadable').lower()}"]) from None
+        raise ConfigError([f"{path}: cannot be read: {why_unreadable(exc)}"]) from None
     try:
         text = content.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError as exc:

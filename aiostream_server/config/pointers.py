@@ -22,6 +22,7 @@ from pydantic import AfterValidator, PrivateAttr, SecretStr, Strict, ValidationI
 
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.config.table import ConfigTable
+from aiostream_server.text import why_unreadable
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _UNREAD: Final = "a placeholder for a secret that was not read"
@@ -191,8 +192,8 @@ def _from_file(path: Path, around: Surroundings) -> str:
     except UnicodeDecodeError:
         raise ValueError("the file it names is not UTF-8 text") from None
     except OSError as exc:
-        reason = (exc.strerror or "unreadable").lower()
-        raise ValueError(f"the file it names cannot be read: {reason} (paths start at {around.folder})") from None
+        why = f"{why_unreadable(exc)} (paths start at {around.folder})"
+        raise ValueError(f"the file it names cannot be read: {why}") from None
     secret = _one_line(text, "the file it names")
     if is_public:
         around.notes.append(f"every user of this machine can read the secret in {path}: chmod 600 {path}")

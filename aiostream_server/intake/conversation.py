@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 from multidict import MultiMapping
+from pydantic import Field
 
 from aiostream_server.config.model import OpenWebUIConfig
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.headers import has_placeholder, identifier
 from aiostream_server.intake.principal import LOCAL, Principal
+
+ConversationName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""As bodies may have it."""
 
 _CONVERSATION: Final = "X-Conversation-Id"
 _CHAT: Final = "X-OpenWebUI-Chat-Id"

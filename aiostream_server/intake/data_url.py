@@ -5,12 +5,12 @@ Nothing is fetched: a server that follows its clients' URLs can be made to read 
 
 import re
 from base64 import b64decode
-from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic_core import PydanticCustomError
 
 from aiostream_server.intake.pictures import Damaged, size_of
+from aiostream_server.intake.question import ImagePart
 
 _IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _ALIASES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
@@ -22,19 +22,9 @@ DATA_URL_PATTERN: Final = (
 """For JSON schemas; what is accepted is a little wider (parameters, upper case)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataUrl:
-    """An image. `base64` is well formed, and stays encoded because models take it so. `media_type` is what the bytes
-    are, whatever the URL says."""
-
-    media_type: str
-    base64: str = field(repr=False)
-    pixels: int = 0
-
-
-def parse_data_url(url: object) -> DataUrl:
-    """A validator for pydantic. Raises `PydanticCustomError`."""
-    if isinstance(url, DataUrl):
+def parse_data_url(url: object) -> ImagePart:
+    """A validator for pydantic. Raises `PydanticCustomError`. What the bytes are counts, whatever the URL says."""
+    if isinstance(url, ImagePart):
         return url
     if not isinstance(url, str):
         raise PydanticCustomError("url_type", "expected a data URL as a string")
@@ -55,4 +45,4 @@ def parse_data_url(url: object) -> DataUrl:
     except Damaged as exc:
         reason = str(exc)
         raise PydanticCustomError("url_damaged", "the image is damaged: {reason}", {"reason": reason}) from exc
-    return DataUrl(size.media_type, payload, size.pixels)
+    return ImagePart(size.media_type, payload, pixels=size.pixels)

@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, TypeAdapter, V
 
 from aiostream_server.config.model import ClientKind, Presentation
 from aiostream_server.errors import ConfigError
+from aiostream_server.text import why_unreadable
 
 Scope: TypeAlias = Literal["ask", "metrics"]
 """What a key opens: everything but `/metrics`, or only `/metrics`."""
@@ -122,7 +123,7 @@ def read_keys(path: Path) -> list[Key]:
     except FileNotFoundError:
         raise
     except OSError as exc:
-        raise ConfigError([f"{path}: cannot be read: {(exc.strerror or 'unreadable').lower()}"]) from None
+        raise ConfigError([f"{path}: cannot be read: {why_unreadable(exc)}"]) from None
     except ValidationError as exc:
         raise ConfigError([f"{path}: {_record_problem(exc)}"]) from None
     ids = [key.id for key in keys]

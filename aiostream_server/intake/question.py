@@ -28,7 +28,7 @@ Detail: TypeAlias = Literal["auto", "low", "high"]
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """A PNG, JPEG, GIF or WebP; `base64` is well formed."""
+    """A PNG, JPEG, GIF or WebP; `base64` is well formed, and stays encoded because models take it so."""
 
     media_type: str
     base64: str = field(repr=False)

@@ -42,6 +42,12 @@ def ref(name: str) -> Schema:
     return {"$ref": REF.format(model=name)}
 
 
+def messages_schema(message: Schema) -> Schema:
+    """A list of messages, of which at least one is the user's."""
+    users = {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}}
+    return {"type": "array", "minItems": 1, "items": message, "contains": users}
+
+
 def without_titles(schema: Any) -> Any:
     """Leave out titles, which repeat names, and defaults. A property may be called so itself."""
     if isinstance(schema, list):

@@ -62,6 +62,7 @@ class Registry:
         self._new_log: Final = backend.new_log
         self._live: dict[str, Run] = {}
         self._failures: Final = FailureMemory()
+        self._ending: FinishReason | None = None
         backend.attach(self)
 
     def __len__(self) -> int:
@@ -171,6 +172,8 @@ class Registry:
                 await self._turns.prepare(key)
             wait, leave = await self._enter(request, run_id)
             undo.callback(leave)
+            if self.is_closing:  # admitted without Redis, whose answer was waited for meanwhile
+                raise ShuttingDown
             run = Run(run_id, request, resources, log, attempts)
             earlier: Sequence[RunView] = ()
             if key is not None:
@@ -181,6 +184,8 @@ class Registry:
             self._live[run_id] = run
             resources.references.acquire()
             run.start(wait=wait, after=earlier, on_end=lambda: self._ended(run, leave))
+            if self._ending is not None:
+                run.end(self._ending)
         return run
 
     async def _enter(self, request: RunRequest, run_id: str) -> tuple[SlotWait | None, Callable[[], object]]:
@@ -258,17 +263,19 @@ class Registry:
         """Admit no more runs; wait until the live ones have ended."""
         self._admission.close()
         while self._live:
-            await asyncio.gather(*(run.wait() for run in tuple(self._live.values())))
+            await asyncio.gather(*(run.wait_here() for run in tuple(self._live.values())))
 
     async def close(self, reason: FinishReason = "interrupted") -> None:
-        """Admit no more runs; end the live ones and wait for them."""
+        """Admit no more runs; end the live ones, and those that are just beginning, and wait for them."""
         self._admission.close()
+        self._ending = reason
         for run in tuple(self._live.values()):
             run.end(reason)
         await self.drain()
 
     def _ended(self, run: Run, leave: Callable[[], object]) -> None:
-        del self._live[run.id]
+        if self._live[run.id] is run:  # else this process lost it to another one, and has begun its turn again since
+            del self._live[run.id]
         run.resources.references.release()
         self.ended += 1
         if (key := run.request.turn_key) is not None:

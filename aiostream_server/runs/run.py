@@ -54,6 +54,8 @@ class EarlierAttempts:
 class Run:
     """A `RunView` of a run that this process drives. `created_at` is Unix time; `finished` is the last event.
 
+    `elsewhere` is the same run once another process has taken it over: what its log has here is not what others see.
+
     A finished run keeps its log and its `request`, without the question: that may hold megabytes of images.
     """
 
@@ -73,6 +75,7 @@ class Run:
         self.created_at: Final = time.time() if earlier is None else earlier.created_at
         self._asked: Final = clipped(typed_question(request.question.task.text), _SHOWN_CHARS)
         self.spec = request.spec
+        self.elsewhere: RunView | None = None
         self.finished: RunFinished | None = None
         self._ended_at: float | None = None
         self._asks_user = False
@@ -91,6 +94,8 @@ class Run:
         return self.request.on_disconnect or of_team or self.request.by_default
 
     def card(self) -> RunCard:
+        if self.elsewhere is not None:
+            return self.elsewhere.card()
         return RunCard(
             id=self.id,
             model=self.request.model,
@@ -131,7 +136,7 @@ class Run:
         self._task.add_done_callback(lambda _: on_end())
 
     def watch(self, after: int = 0) -> AbstractContextManager[Reader]:
-        return _Watching(self, after)
+        return _Watching(self, after) if self.elsewhere is None else self.elsewhere.watch(after)
 
     def end(self, reason: FinishReason | Error) -> None:
         """Like `stop`, for this process's own code; an `Error` is written into the log."""
@@ -139,9 +144,18 @@ class Run:
             self._ending.set_result(reason)
 
     async def stop(self, reason: FinishReason) -> None:
-        self.end(reason)
+        if self.elsewhere is None:
+            self.end(reason)
+        else:
+            await self.elsewhere.stop(reason)
 
     async def wait(self) -> None:
+        await self.wait_here()
+        if self.elsewhere is not None:
+            await self.elsewhere.wait()
+
+    async def wait_here(self) -> None:
+        """Wait until this process does nothing more for it."""
         if self._task is not None:
             await asyncio.wait({self._task})
 

@@ -29,7 +29,8 @@ class HeldSlots:
     def take(self, owner: Owner, run_id: str) -> None:
         if run_id not in self._owners:
             self._owners[run_id] = owner
-            self._taken.update((owner.key_id, owner))
+            for counted in (owner.key_id, owner):
+                self._taken[counted] += 1
 
     def give_back(self, run_id: str) -> None:
         """Nothing happens where the run has none."""

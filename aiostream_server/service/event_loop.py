@@ -116,8 +116,5 @@ def is_collection_due(ended_runs: int, grown_bytes: int, *, live: int) -> bool:
 
 
 def memory_bytes() -> int:
-    """The resident memory of the process; 0 on systems without /proc."""
-    try:
-        return int(_STATM.read_text("ascii").split()[1]) * _PAGE_BYTES
-    except OSError:
-        return 0
+    """The resident memory of the process."""
+    return int(_STATM.read_text("ascii").split()[1]) * _PAGE_BYTES

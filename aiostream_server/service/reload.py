@@ -2,7 +2,8 @@
 
 The file is loaded and checked as `aiostream-server check` does. A broken one changes nothing, and every mistake is a
 line in the log. A good one is opened completely, and then replaces the old one in one step: requests and runs that have
-begun go on with the old one. Reloads do not overlap: one that is requested during another follows it.
+begun go on with the old one. Reloads do not overlap: one that is requested during another follows it. One that hangs in
+the user's code is given up.
 
 The user's own Python modules are imported again if one of them has changed (`user_modules`), and components' JSON files
 are read again. A change of an installed package needs a restart.
@@ -24,9 +25,11 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.composition import Generations
-from aiostream_server.service.config_check import find_problems
+from aiostream_server.service.config_check import find_problems, find_restart_problems
 from aiostream_server.service.file_watch import take_snapshots, watch
+from aiostream_server.service.reload_work import ReloadWork
 from aiostream_server.service.signals import hangups
+from aiostream_server.service.slow_imports import telling_slow_imports
 from aiostream_server.service.status import LastReload, StatusReceiver
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.user_modules import RemovedModules, UserModules
@@ -76,6 +79,7 @@ class Reloading:
         also: Sequence[Callable[[], object]] = (),
         modules: UserModules | None = None,
         last_reload: LastReload | None = None,
+        work: ReloadWork | None = None,
     ) -> None:
         self._generations: Final = generations
         self._load: Final = load
@@ -85,6 +89,7 @@ class Reloading:
         self._also: Final = also
         self.modules: Final = modules or UserModules()
         self._last: Final = last_reload or LastReload()
+        self._in_thread: Final = work or ReloadWork()
         self._requested: Final = asyncio.Event()
         self._wanted_files: frozenset[Path] = frozenset()
 
@@ -124,11 +129,15 @@ class Reloading:
         """Return the first problem, if there is one."""
         started_at, before = time.monotonic(), self._generations.current.state
         try:
-            config, restarts = for_running(before.config, await asyncio.to_thread(self._load))
-            self._wanted_files = files_of(config)
-            async with self._new_modules() as changed:
-                keys = await self._checked(config)
-                await self._generations.renew(config, keys, self._state_directory)
+            with telling_slow_imports():
+                async with self._in_thread.given_up_if_it_hangs() as deadline:
+                    wanted = await self._in_thread(self._load)
+                    config, restarts = for_running(before.config, wanted)
+                    self._wanted_files = files_of(config)
+                    async with self._new_modules() as changed:
+                        keys = await self._checked(config, wanted)
+                        deadline.reschedule(None)  # what follows is not done by half
+                        await self._generations.renew(config, keys, self._state_directory)
         except ConfigError as exc:
             return _tell(exc)
         problem = await self._read_again()
@@ -164,16 +173,17 @@ class Reloading:
                 problem = problem or _tell(exc)
         return problem
 
-    async def _checked(self, config: Config) -> KeyRing:
-        """The keys. Raises `ConfigError` with every mistake."""
+    async def _checked(self, config: Config, wanted: Config) -> KeyRing:
+        """The keys. Raises `ConfigError` with every mistake, also of what in `wanted` takes a restart."""
         ring, problems = KeyRing(), list[str]()
         try:
-            ring = await asyncio.to_thread(KeyRing.load, config.auth.keys_file)
+            ring = await self._in_thread(KeyRing.load, config.auth.keys_file)
         except ConfigError as exc:
             problems += exc.problems
         else:
             problems += [problem for host in self._hosts if (problem := bind_problem(host, ring))]
-        problems += await find_problems(config, state_directory=self._state_directory, offload=asyncio.to_thread)
+        problems += await find_problems(config, state_directory=self._state_directory, offload=self._in_thread)
+        problems += await self._in_thread(find_restart_problems, wanted, self.config)
         if problems:
             raise ConfigError(problems)
         return ring

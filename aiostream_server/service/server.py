@@ -19,8 +19,10 @@ from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.reload import Reloading, reloading_at_hangup
 from aiostream_server.service.shutdown import drain, end
 from aiostream_server.service.signals import StopSignals, stop_within_s
+from aiostream_server.service.slow_imports import telling_slow_imports
 from aiostream_server.service.sockets import BACKLOG, Listening, bind
 from aiostream_server.service.status import LastReload, ProcessStatus, StatusReceiver, report
+from aiostream_server.service.stray_errors import telling_stray_errors
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
@@ -72,6 +74,8 @@ async def serve(
     within_s = stop_within_s(config, is_adopted=is_adopted)
     with StopSignals(within_s, second_ends=worker is None) as signals:
         async with traces.sending, _set_up(runner, config), metrics.running(app, last_reload):
+            if not signals.begin_serving():
+                return
             listening = bind(server) if share is None else share.listening
             await _accept(runner, listening, share, certificate)
             async with _reporting(runner, receiver, last_reload):
@@ -83,7 +87,7 @@ async def serve(
                     receiver.ready()
                     await signals.stop.wait()
                 receiver.stopping(within_s)
-                await drain(runner, config, is_adopted=is_adopted)
+                await drain(runner, config, listening)
         signals.end_within(_LEFT_BEHIND_S)
 
 
@@ -137,13 +141,14 @@ def _reloading(
 async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
     """Set up the app, and what watches it. Ends every stream at the end."""
     lag = runner.app[LOOP_LAG] = LagMeter()
-    await runner.setup()
+    with telling_slow_imports():
+        await runner.setup()
     registry = runner.app[STATE].registry
     watching = asyncio.create_task(watch_load(lag, registry), name="load")
     collecting = asyncio.create_task(collect_garbage(registry), name="garbage")
     warn_of_few(runner.app[STATE].registry.limits)
     try:
-        with watching_the_loop(), watching_accepts():
+        with telling_stray_errors(), watching_the_loop(), watching_accepts():
             yield
     finally:
         await end(runner)

@@ -1,7 +1,8 @@
 """How a server stops, in phases with time limits. No accepted request is cut off in any but the last.
 
 lame duck   `/readyz` answers 503, everything else is answered: load balancers have `lame_duck_s` to notice.
-            With adopted sockets nothing new is accepted already.
+            With adopted sockets nothing new is accepted already; else what waits in the kernel to be accepted is,
+            before the sockets are closed: a busy event loop is behind it.
 hand-over   where others take new connections (with adopted sockets, or with shared runs): what comes on accepted ones
             is answered, and they are not kept alive. Lasts until the last is closed, or until the end of `drain_s`
 draining    nothing new is taken. Within `drain_s` bodies on their way are read, runs may finish, and turns that could
@@ -10,8 +11,10 @@ ending      runs that are still live are interrupted, and their streams are writ
 """
 
 import asyncio
+import select
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -20,31 +23,38 @@ from aiohttp import web
 from aiostream_server.config.model import Config
 from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.service.signals import hand_over_s, lame_duck_s
+from aiostream_server.service.sockets import Listening
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
 from aiostream_server.web.undocumented import connection_of
 
 _BODIES_S: Final = 2.0
 _ENDING_S: Final = 0.9
+_ACCEPTING_S: Final = 1.0
+_TURNS: Final = 10  # of the event loop, until it has read what came with a connection that it has accepted
 _POLL_S: Final = 0.02
 
 _log = structlog.get_logger()
 
 
-async def drain(runner: web.AppRunner, config: Config, *, is_adopted: bool = False) -> None:
+async def drain(runner: web.AppRunner, config: Config, listening: Listening) -> None:
     """Let everything finish that has begun. Returns when all is done, or when `drain_s` is over.
 
-    `is_adopted`: the listening sockets stay open, and the next process accepts new connections.
+    Adopted sockets stay open, and the next process accepts new connections.
     """
-    server = config.server
+    server, is_adopted = config.server, listening.is_adopted
     traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
     traffic.phase = "lame_duck"
     _log.info("server_stopping", live_runs=len(registry), lame_duck_s=server.lame_duck_s, drain_s=server.drain_s)
     await asyncio.sleep(lame_duck_s(config, is_adopted=is_adopted))  # load balancers need the time to notice
-    await _stop_accepting(runner)
     handing_s = hand_over_s(config, is_adopted=is_adopted)
+    ends_at = asyncio.get_running_loop().time() + handing_s + server.drain_s
+    if not is_adopted:
+        await _accept_waiting(listening, min(_ACCEPTING_S, server.drain_s))
+    for site in runner.sites:
+        await site.stop()
     try:
-        async with asyncio.timeout(handing_s + server.drain_s):
+        async with asyncio.timeout_at(ends_at):
             if handing_s:
                 await _hand_over(runner, handing_s)
             traffic.drain(bodies_within_s=_BODIES_S)
@@ -71,9 +81,18 @@ async def end(runner: web.AppRunner) -> None:
     _log.info("server_ended", interrupted_runs=live_runs, ending_s=round(time.monotonic() - started_at, 3))
 
 
-async def _stop_accepting(runner: web.AppRunner) -> None:
-    for site in runner.sites:
-        await site.stop()
+async def _accept_waiting(listening: Listening, within_s: float) -> None:
+    """Let the event loop accept the connections that are complete for their clients, and begin to read from them:
+    closing the socket resets those that wait, and asyncio drops those that it has only just accepted."""
+    poll = select.poll()
+    for each in listening.sockets:
+        poll.register(each.fileno(), select.POLLIN)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            turns = 0
+            while turns < _TURNS:
+                turns = 0 if poll.poll(0) else turns + 1
+                await asyncio.sleep(0)
 
 
 async def _hand_over(runner: web.AppRunner, idle_s: float) -> None:

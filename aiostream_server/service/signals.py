@@ -22,6 +22,7 @@ from aiostream_server.service.output import flush_output
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _EXIT_BY_SECOND_SIGNAL: Final = 130
 _GRACE_S: Final = 1.0
+_STARTING_S: Final = 3.0  # nothing is served then: an import may hang
 _LAST_LINES_S: Final = 0.1
 _STDERR: Final = 2
 _HAND_OVER_S: Final = 1.0
@@ -91,9 +92,9 @@ class Terminal:
 class StopSignals:
     """Handles the stop signals inside of its block: `with StopSignals(within_s) as signals: await signals.stop.wait()`.
 
-    The process ends `within_s` after the first signal, with status 0, even if something in it still runs. To be entered
-    in the main thread, with its event loop running. `second_ends` is False for a worker, which may get the first signal
-    from its parent, from a terminal and from systemd.
+    The process ends `within_s` after the first signal, with status 0, even if something in it still runs; before
+    `begin_serving` it ends sooner. To be entered in the main thread, with its event loop running. `second_ends` is
+    False for a worker, which may get the first signal from its parent, from a terminal and from systemd.
     """
 
     def __init__(self, within_s: float, *, second_ends: bool = True) -> None:
@@ -101,6 +102,7 @@ class StopSignals:
         self._second_ends = second_ends
         self._within_s = within_s
         self._is_signalled = False
+        self._is_starting = True
         self._loop = asyncio.get_running_loop()
         self._last_resort = _LastResort()
         self._replaced: dict[signal.Signals, Any] = {}
@@ -116,6 +118,11 @@ class StopSignals:
             signal.signal(number, handler)
         self._last_resort.cancel()
 
+    def begin_serving(self) -> bool:
+        """Say that the start is over. False: a signal has come during it, so nothing is to be served."""
+        self._is_starting = False
+        return not self._is_signalled
+
     def end_within(self, delay_s: float) -> None:
         """If a signal has come, give what still runs so long to end by itself."""
         if self._is_signalled:
@@ -128,7 +135,7 @@ class StopSignals:
                 os._exit(_EXIT_BY_SECOND_SIGNAL)
             return
         self._is_signalled = True
-        self._last_resort.end_within(self._within_s)
+        self._last_resort.end_within(_STARTING_S if self._is_starting else self._within_s)
         self._loop.call_soon_threadsafe(self.stop.set)
 
 

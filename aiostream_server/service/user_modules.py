@@ -27,6 +27,7 @@ from typing import Final
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.file_watch import Snapshots, Stamp, stamp_of
+from aiostream_server.text import why_unreadable
 
 _CLOCK_NS: Final = 20_000_000  # file systems' clocks are behind by up to this
 
@@ -192,7 +193,7 @@ def _compiling_problem(file: Path) -> str | None:
     except FileNotFoundError:
         return None  # an import of it will fail, and name it
     except OSError as exc:
-        return f"{file}: cannot be read: {(exc.strerror or 'unreadable').lower()}"
+        return f"{file}: cannot be read: {why_unreadable(exc)}"
     except (SyntaxError, ValueError) as exc:
         line = getattr(exc, "lineno", None)
         place = f"{file}:{line}" if line else str(file)

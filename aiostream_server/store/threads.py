@@ -46,6 +46,7 @@ class StoreThread(ABC):
         self._url: Final = url
         self._timeout_s: Final = timeout_s
         self._loop: Final = asyncio.get_running_loop()
+        self._jobs: list[Job[Any]] = []
         self._ended: Final[asyncio.Future[None]] = new_future()
         self._has_ended = False
         self.changed: Final = threading.Condition()
@@ -57,6 +58,15 @@ class StoreThread(ABC):
         """Wait until the thread has ended."""
         await asyncio.shield(self._ended)
         self._thread.join()
+
+    async def do_job(self, work: Callable[[Connection], _T]) -> _T:
+        """A transaction of its own, after what was submitted before; once, even if the caller is cancelled."""
+        job = Job(work)
+        with self.changed:
+            self.check_open()
+            self._jobs.append(job)
+            self.changed.notify()
+        return await asyncio.shield(job.done)
 
     def check_open(self) -> None:
         """Raises `ConversationsUnavailable` if the thread has ended, also by a bug. Call it with `changed` held."""

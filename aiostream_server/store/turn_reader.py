@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.engine import URL
@@ -11,9 +11,7 @@ from sqlalchemy.engine import URL
 from aiostream_server.store.database import ConversationsUnavailable, Link
 from aiostream_server.store.schema import FIND, MAX_MEMORIES
 from aiostream_server.store.team_memory import TeamMemory, memories_of
-from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
-
-_T = TypeVar("_T")
+from aiostream_server.store.threads import Outcome, StoreThread, new_future
 
 
 class RecallRequest:
@@ -31,7 +29,6 @@ class RecallRequest:
 class TurnReader(StoreThread):
     def __init__(self, url: URL, *, timeout_s: float) -> None:
         self._finds: list[RecallRequest] = []
-        self._jobs: list[Job[Any]] = []
         self._is_closing = False
         super().__init__(url, "conversations-reader", timeout_s=timeout_s)
 
@@ -45,14 +42,6 @@ class TurnReader(StoreThread):
             self.changed.notify()
         found: Sequence[TeamMemory] = await find.done
         return found
-
-    async def do_job(self, work: Callable[[Connection], _T]) -> _T:
-        job = Job(work)
-        with self.changed:
-            self.check_open()
-            self._jobs.append(job)
-            self.changed.notify()
-        return await job.done
 
     async def close(self) -> None:
         with self.changed:

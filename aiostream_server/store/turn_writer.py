@@ -6,26 +6,23 @@ down, it is retried for as long as the process lives. Its caller waits for the f
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
 from aiostream_server.store.database import DATABASE_ERRORS, ConversationsUnavailable, Link, NotWrittenYet
 from aiostream_server.store.schema import digest
 from aiostream_server.store.team_memory import Address, TeamMemory
-from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
+from aiostream_server.store.threads import Outcome, StoreThread, new_future
 from aiostream_server.store.turn_queue import Pending, TurnQueue
 from aiostream_server.store.turn_transaction import KeptTurn, write_turns
 
 _HURRIED_PAUSE_S: Final = 0.1
-
-_T = TypeVar("_T")
 
 _log = structlog.get_logger()
 
@@ -34,7 +31,6 @@ class TurnWriter(StoreThread):
     def __init__(self, url: URL, *, timeout_s: float, expiry_s: float) -> None:
         self._expiry_s: Final = expiry_s
         self._turns: Final = TurnQueue()
-        self._jobs: list[Job[Any]] = []
         self._until: float | None = None  # when the thread ends, whatever is left
         self._empty: list[asyncio.Future[None]] = []
         super().__init__(url, "conversations-writer", timeout_s=timeout_s)
@@ -79,15 +75,6 @@ class TurnWriter(StoreThread):
                 attempted = new_future()
                 pending.watching.append(attempted)
             await attempted
-
-    async def do_job(self, work: Callable[[Connection], _T]) -> _T:
-        """A transaction of its own, after the turns that were kept before. It is not repeated."""
-        job = Job(work)
-        with self.changed:
-            self.check_open()
-            self._jobs.append(job)
-            self.changed.notify()
-        return await asyncio.shield(job.done)
 
     async def settle(self) -> None:
         """Wait until every turn is written. What has failed is tried again at once, and often."""

@@ -26,6 +26,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.factories import FOLDER_PREFIX, WRONG_IMPORTS, Factory, blamed, factory_problem
 from aiostream_server.teams.registration import Registration, registration_of, team_id_of
+from aiostream_server.text import why_unreadable
 
 _BUILD: Final = "build"
 _numbers: Final = count(1)
@@ -65,7 +66,7 @@ def team_files(folder: Path) -> Sequence[Path]:
     try:
         files = sorted(entry for entry in folder.iterdir() if entry.suffix == ".py" and entry.name[0] not in "._")
     except OSError as exc:
-        raise ConfigError([f"path: {folder} cannot be read: {(exc.strerror or 'unreadable').lower()}"]) from exc
+        raise ConfigError([f"path: {folder} cannot be read: {why_unreadable(exc)}"]) from exc
     if not files:
         raise ConfigError([f'path: there is no team in {folder}: no *.py file whose name does not begin with "_"'])
     return files

@@ -18,6 +18,7 @@ from benchmarks.soak.report import SERVER, Row
 RELIABILITY: Final = ROOT / "docs" / "reliability.md"
 
 _CODE: Final = re.compile(r"`([^`]+)`")
+_NO_FIGURE: Final = re.compile(r"^---|#x1B\[|\x1b\[")  # a heading of pytest, or a coloured line of the server's log
 _DEADLINE_S: Final = 400.0
 _MOST_PRINTED_CHARS: Final = 300
 
@@ -77,6 +78,6 @@ def figure_of(report: str) -> str:
     passed = count["tests"] - count["failures"] - count["errors"] - count["skipped"]
     skipped = f" ({count['skipped']} skipped)" if count["skipped"] else ""
     lines = [line.strip() for out in suite.iter("system-out") for line in (out.text or "").splitlines()]
-    printed = "; ".join(line for line in lines if any(char.isdigit() for char in line) and not line.startswith("---"))
+    printed = "; ".join(line for line in lines if any(char.isdigit() for char in line) and not _NO_FIGURE.search(line))
     told = f": {printed[:_MOST_PRINTED_CHARS]}" if printed else ""
     return f"{passed} of {count['tests']} tests{skipped} in {float(suite.get('time', 0)):.0f} s{told}"

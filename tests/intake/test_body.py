@@ -10,8 +10,8 @@ from multidict import CIMultiDict
 
 from aiostream_server.errors import InvalidRequest, ServerError, UnsupportedMedia
 from aiostream_server.intake.body import check_headers, decode_json, parse_body
-from aiostream_server.protocols.chat.fields import FIELDS
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
+from tests.kit.doc_tables import request_fields
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 JSON = CIMultiDict({"content-type": "application/json"})
@@ -95,7 +95,8 @@ MESSAGES = st.lists(
     max_size=4,
 )
 BODIES = st.fixed_dictionaries(
-    {"model": WORDS, "messages": MESSAGES | ANY_JSON}, optional={field.name: ANY_JSON for field in FIELDS[2:]}
+    {"model": WORDS, "messages": MESSAGES | ANY_JSON},
+    optional={field.name: ANY_JSON for field in request_fields("openai-api.md")[2:]},
 )
 
 

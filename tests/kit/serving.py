@@ -86,7 +86,8 @@ def config_for(base_url: str, *teams: TeamConfig, **sections: Any) -> Config:
 
 def sample_team(name: str, /, **settings: Any) -> TeamConfig:
     """A team of `tests.kit.sample_teams`; its id is the function's name with dashes."""
-    return TeamConfig(id=name.replace("_", "-"), factory=f"tests.kit.sample_teams:{name}", **settings)
+    by_default = {"id": name.replace("_", "-"), "factory": f"tests.kit.sample_teams:{name}"}
+    return TeamConfig(**{**by_default, **settings})
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiostream_server.runs.shared.backend import SharedRuns
 
 _NOTHING = Script.of("return 0")
-_LEASE_S = 10.0  # half of it is how long a renewal may take on a busy machine before it is an outage
+_LEASE_S = 60.0  # half of it is how long a renewal may take on a busy machine before it is an outage
 
 
 @asynccontextmanager

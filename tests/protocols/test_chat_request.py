@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from aiostream_server.intake.body import first_problem
-from aiostream_server.intake.data_url import DataUrl, parse_data_url
+from aiostream_server.intake.data_url import parse_data_url
+from aiostream_server.intake.question import ImagePart
 from aiostream_server.protocols.chat.messages import ImageUrl, ImageUrlPart, PlainMessage, TextPart, UserMessage
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from tests.kit.pictures import png
@@ -95,7 +96,7 @@ def test_messages_of_text_alone_and_others_keep_their_order() -> None:
 
 
 def test_a_request_may_be_built_in_python_too() -> None:
-    picture = ImageUrlPart(type="image_url", image_url=ImageUrl(url=DataUrl("image/png", "AAAA")))
+    picture = ImageUrlPart(type="image_url", image_url=ImageUrl(url=ImagePart("image/png", "AAAA")))
     message = UserMessage(role="user", content=(TextPart(type="text", text="look"), picture))
     plain = PlainMessage("assistant", "I see.")
     assert ChatRequest(model="auto", messages=(message, plain)).messages == (message, plain)
@@ -235,7 +236,7 @@ def test_a_wrong_image_is_named(image_url: dict[str, Any], param: str, complaint
 @pytest.mark.parametrize("head", ["data:image/png;base64", "DATA:IMAGE/PNG;charset=utf-8;BASE64"])
 def test_an_image_stays_encoded(head: str) -> None:
     pixel = PIXEL.partition(",")[2]
-    assert parse_data_url(f"{head},{pixel}") == DataUrl("image/png", pixel, 1)
+    assert parse_data_url(f"{head},{pixel}") == ImagePart("image/png", pixel, pixels=1)
 
 
 def test_the_first_wrong_item_ends_a_list() -> None:

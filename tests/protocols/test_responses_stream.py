@@ -20,6 +20,8 @@ from aiostream_server.events import (
     Entry,
     Error,
     Event,
+    Message,
+    ModelCalled,
     Notice,
     Restarted,
     Routing,
@@ -29,6 +31,7 @@ from aiostream_server.events import (
     TokenCount,
     ToolRequested,
     ToolResult,
+    Usage,
 )
 from aiostream_server.events.fixed_notices import RESTARTED
 from aiostream_server.present import Page
@@ -253,6 +256,35 @@ def test_calls_of_the_clients_tools_are_open_calls() -> None:
         ("call_a", "f", '{"x": 1}'),
         ("call_b", "g", "{}"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "statuses"),
+    [
+        ([RunFinished("length", TokenCount(), 0.1)], ["incomplete"]),
+        ([RunFinished("cancelled", TokenCount(), 0.1)], ["incomplete"]),
+        ([Error("too slow", "run_timeout"), RunFinished("error", TokenCount(), 0.1)], ["incomplete"]),
+        (
+            [
+                Usage("A", 7, 5, "m"),
+                Notice("A", "is cut off", "length"),
+                Answer("A", "Half a", streamed=True),
+                RunFinished("length", TokenCount(), 0.1),
+            ],
+            ["incomplete", "completed"],
+        ),
+        ([Answer("A", "Half a", streamed=True), END], ["completed"]),
+        ([ModelCalled("B", "m"), RunFinished("cancelled", TokenCount(), 0.1)], ["completed"]),
+    ],
+)
+def test_an_answer_that_was_cut_off_is_incomplete(told: list[Event], statuses: list[str]) -> None:
+    """Also where the team had nothing more to say: its words until then are a whole message in the log."""
+    said: list[Event] = [RunStarted("m"), Token("A", "Half a", "final"), Message("A", "Half a", streamed=True)]
+    events = events_in(streamed(entries_of([*said, *told])))
+    accepted(events)
+    assert [item["status"] for item in events[-1]["response"]["output"]] == statuses
+    done = [event["item"]["status"] for event in events if event["type"] == "response.output_item.done"]
+    assert done == statuses
 
 
 def test_a_forced_call_is_the_answer() -> None:

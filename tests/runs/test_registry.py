@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
 
+from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import Conflict, NotFound, RunGone, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished, Waiting
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
+from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency, MemoryStarts
+from aiostream_server.service.composition import memory_backend
 from tests.kit.waiting import DEADLINE_S, wait_for
 from tests.runs.running import Runs, events_of, runs_of
 from tests.runs.test_run import Saying, Stuck
@@ -139,6 +144,35 @@ async def test_queued_callers_are_refused_as_soon_as_the_server_closes() -> None
     run.end("cancelled")
     await asyncio.wait_for(draining, DEADLINE_S)
     assert len(runs.registry) == 0
+
+
+class SlowDirectory(MemoryDirectory):
+    """Takes a run only once it is `open`, as a Redis that does not answer at once."""
+
+    def __init__(self) -> None:
+        super().__init__(LimitsConfig(), on_drop=lambda _: None)
+        self.asked = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def put(self, run: Run) -> None:
+        self.asked.set()
+        await self.open.wait()
+        await super().put(run)
+
+
+async def test_a_run_that_is_just_beginning_when_the_server_ends_is_ended_too() -> None:
+    """Else its stream would be cut off in the middle."""
+    directory = SlowDirectory()
+    backend = replace(memory_backend(LimitsConfig(), "queue"), directory=directory)
+    runs = runs_of(Stuck, backend=backend)
+    starting = asyncio.create_task(runs.start())
+    await directory.asked.wait()
+    await asyncio.wait_for(runs.registry.close(), DEADLINE_S)
+    directory.open.set()
+    run = await starting
+    await _done(run)
+    assert events_of(run)[-1] == run.finished
+    assert run.finished.reason == "interrupted"
 
 
 async def test_a_run_that_cannot_be_made_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,10 @@ def blocks_the_loop(_: TeamContext) -> BlocksTheLoop:
     return BlocksTheLoop(60)
 
 
+def blocks_the_loop_for_a_while(_: TeamContext) -> BlocksTheLoop:
+    return BlocksTheLoop(1.5)
+
+
 def stumbles(_: TeamContext) -> BlocksTheLoop:
     return BlocksTheLoop(0.3)
 
@@ -73,6 +77,17 @@ async def _block_in_a_tool() -> str:
 
 def blocks_in_a_tool(context: TeamContext) -> RoundRobinGroupChat:
     tools = [FunctionTool(_block_in_a_tool, name="look_up", description="look up")]
+    return RoundRobinGroupChat([AssistantAgent("Worker", context.model(), tools=list(tools))], max_turns=1)
+
+
+def _hold_the_lock() -> str:
+    """Holds Python's lock in one call of C."""
+    sum(range(60_000_000))
+    return "late"
+
+
+def holds_the_lock_in_a_thread(context: TeamContext) -> RoundRobinGroupChat:
+    tools = [FunctionTool(_hold_the_lock, name="look_up", description="look up")]
     return RoundRobinGroupChat([AssistantAgent("Worker", context.model(), tools=list(tools))], max_turns=1)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from aiostream_server.config.model import Config, ServerConfig
 from aiostream_server.service.shutdown import drain, end
+from aiostream_server.service.sockets import Listening
 from aiostream_server.web.traffic import TRAFFIC
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import asking, config_for, sample_team, serving
@@ -30,7 +31,8 @@ async def test_draining_waits_for_what_ends_in_time_and_ending_for_the_rest(
         async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
             await (await provider.request()).sent(1)
             reading = asyncio.create_task(answer.read_all())
-            await drain(server.runner, Config(server=ServerConfig(lame_duck_s=0.05, drain_s=5.0 if finishes else 0.5)))
+            stopping = Config(server=ServerConfig(lame_duck_s=0.05, drain_s=5.0 if finishes else 0.5))
+            await drain(server.runner, stopping, Listening(()))
             await end(server.runner)
             assert len(server.state.registry) == 0
             await reading

@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import termios
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, MetricsConfig
@@ -20,6 +22,7 @@ from aiostream_server.intake.keys import new_key
 from aiostream_server.service.composition import GENERATIONS, Generations
 from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.reload import Reloading
+from aiostream_server.service.reload_work import ReloadWork
 from aiostream_server.service.status import LastReload, ProcessStatus
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.web.state import ServerState
@@ -251,6 +254,62 @@ async def test_a_reachable_server_keeps_its_keys_when_the_file_has_none(
         await heard.ready_times(1)
         assert generations.current.state is before
         working.cancel()
+
+
+async def test_a_reload_that_hangs_in_a_module_is_given_up_and_its_line_is_told(
+    tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is every later one while the module hangs, and the server serves on."""
+    path, release = tmp_path / "server.toml", threading.Event()
+    monkeypatch.setattr(threading, "released_by_the_test", release, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    provider.script(lambda _: ScriptedAnswer("fine"))
+    (tmp_path / "hanging_team.py").write_text("import threading\n\nthreading.released_by_the_test.wait(60)\n", "utf-8")
+    path.write_text(good := toml(provider, "solo"), "utf-8")
+    async with serving(load_config(path, {}), tmp_path) as server:
+        generations, heard, last = server.runner.app[GENERATIONS], RecordingManager(), LastReload()
+        reloading = Reloading(
+            generations,
+            lambda: load_config(path, {}),
+            tmp_path,
+            hosts=["127.0.0.1"],
+            receiver=heard,
+            last_reload=last,
+            work=ReloadWork(within_s=0.5),
+        )
+        working = asyncio.create_task(reloading.work())
+        try:
+            path.write_text(f'{good}\n[[teams]]\nid = "hangs"\nfactory = "hanging_team:build"\n', "utf-8")
+            reloading.request()
+            await heard.ready_times(1)
+            assert last.problem.startswith("it is not loaded after 0.5 s: code of a team hangs")
+            assert "hanging_team.py:3)" in last.problem
+            reloading.request()
+            await heard.ready_times(2)
+            assert last.problem.startswith("an earlier reload hangs (")
+            assert (await ask(server.url, "hi", model="solo")).text.endswith("fine")
+        finally:
+            release.set()
+        path.write_text(good, "utf-8")
+
+        async def is_well() -> bool:
+            before = len(heard.told)
+            reloading.request()
+            await wait_for(lambda: len(heard.told) >= before + 2, "the reload")
+            return not last.problem
+
+        await wait_for(is_well, "a reload that succeeds")
+        working.cancel()
+
+
+async def test_what_a_restart_would_fail_for_fails_the_reload(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """As `check` says, which systemd runs beside it: the status and the metric agree with it."""
+    good = toml(provider, "solo")
+    no_tls = good.replace("port = 0", 'port = 0\ntls_certificate = "gone.pem"\ntls_key = "gone.key"')
+    async with serving_process(good, tmp_path) as server:
+        (problem,) = await mistakes(server, tmp_path, no_tls, 1)
+        assert problem.startswith("[server] tls_certificate: ")
+        assert not server.named("config_reloaded")
 
 
 async def test_a_bug_in_a_reload_leaves_the_server_as_it_was(tmp_path: Path, provider: ScriptedProvider) -> None:

@@ -90,8 +90,8 @@ WRONG: dict[Callable[[Files], None], str] = {
     _encrypted: r"tls_key: \S+server\.key is encrypted, and the server asks for no passphrase",
     _swapped: r"tls_certificate: \S+server\.pem holds no certificate in PEM",
     _broken: r"tls_certificate: \S+server\.pem and \S+server\.key cannot be used: ",
-    _missing: r"tls_certificate: \S+server\.pem cannot be read: No such file or directory",
-    _folder: r"tls_key: \S+server\.key cannot be read: Is a directory",
+    _missing: r"tls_certificate: \S+server\.pem cannot be read: no such file or directory",
+    _folder: r"tls_key: \S+server\.key cannot be read: is a directory",
     _empty: r"tls_key: \S+server\.key holds no private key in PEM",
     _binary: r"tls_certificate: \S+server\.pem holds no certificate in PEM",
 }

@@ -89,6 +89,23 @@ async def test_what_cannot_start_says_why_in_its_status(session: aiohttp.ClientS
     assert "15" in await box.ask(session, "What is 3 * 5?")
 
 
+async def test_a_configuration_that_only_root_can_read_says_to_whom_it_is_forbidden(
+    session: aiohttp.ClientSession,
+) -> None:
+    """As `sed -i` and editors leave it, with a umask of 077."""
+    config = box.path(box.CONFIG)
+    config.chmod(0o600)
+    try:
+        with pytest.raises(AssertionError, match="status 1"):
+            await box.systemctl("reload", box.SERVICE)
+        box.run("systemctl", "restart", "--no-block", box.SERVICE)
+        await wait_for(lambda: "NOT STARTED: " in box.shown("StatusText"), "the status says why", every_s=0.05)
+        assert "server.toml: cannot be read: permission denied for the user" in box.shown("StatusText")
+    finally:
+        config.chmod(0o644)
+    assert "15" in await box.ask(session, "What is 3 * 5?")
+
+
 def test_memory_has_a_limit_below_that_of_the_machine(key: str) -> None:
     total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     machine_bytes = int(total.split()[1]) * 1024

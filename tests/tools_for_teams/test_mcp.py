@@ -193,6 +193,18 @@ async def test_a_server_that_keeps_ending_is_restarted_with_backoff(tmp_path: Pa
     assert len(pids(tmp_path / "pids")) == 2
 
 
+async def test_a_server_that_was_away_for_days_is_one_clear_error_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiostream_server.teams.tools.mcp.server._FIRST_BACKOFF_S", 0.0)
+    config = plain("works", tmp_path / "pids").model_copy(update={"command": "no-such-program-at-all"})
+    with capture_logs():
+        async with opened(config) as mcp:
+            for _ in range(1_100):
+                with pytest.raises(ToolFailed, match='the tool "files" is not available'):
+                    await mcp.list_tools()
+
+
 async def test_a_program_gets_its_own_variables_and_none_of_the_servers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

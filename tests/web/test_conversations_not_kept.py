@@ -13,6 +13,7 @@ import pytest
 from aiostream_server.config.model import Config, ServerConfig
 from aiostream_server.events.fixed_notices import NOT_KEPT_YET, NOT_RECALLED
 from aiostream_server.service.shutdown import drain
+from aiostream_server.service.sockets import Listening
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, ask, chat_body, config_for, sample_team, serving
 
@@ -117,7 +118,7 @@ async def test_a_server_that_drains_writes_what_it_holds(provider: ScriptedProvi
     async with serving(config, tmp_path) as server:
         with without_inserts(tmp_path):
             await ask(server.url, "one", model="solo", headers=TALK)
-        await drain(server.runner, Config(server=ServerConfig(drain_s=20.0)))
+        await drain(server.runner, Config(server=ServerConfig(drain_s=20.0)), Listening(()))
     async with serving(config, tmp_path) as server:
         await ask(server.url, "two", model="solo", headers=TALK)
     told = [message["content"] for message in provider.exchanges[1].body["messages"] if message["role"] != "system"]

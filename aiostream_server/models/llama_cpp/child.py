@@ -88,7 +88,7 @@ def _start(settings: Settings) -> "Server":
 def _spare_cores() -> int:
     """All cores but one. llama.cpp's threads wait for each other at every step, so one thread without a core of its own
     slows all of them (measured: two threads on two busy cores are 3.6 times slower than one)."""
-    threads = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    threads = len(os.sched_getaffinity(0))
     cores = threads // 2 if _has_two_threads_a_core() else threads
     return max(1, cores - 1)
 
@@ -101,8 +101,7 @@ def _has_two_threads_a_core() -> bool:
 
 def _die_with_parent() -> None:
     """While the model loads, no Python runs here that could see the end of stdin."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from aiostream_server.backoff import doubled_s
 from aiostream_server.config.model import LlamaCppModelConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.llama_cpp.process import LlamaProcess, StartFailed, read_template
+from aiostream_server.text import why_unreadable
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -168,7 +170,7 @@ def _in_background(work: Coroutine[None, None, _Result], name: str) -> asyncio.T
 
 def _pause_s(failures: int) -> float:
     """The pause before the next start after so many failures in a row."""
-    return min(_FIRST_PAUSE_S * 2 ** (min(failures, 10) - 1), _LONGEST_PAUSE_S) if failures else 0.0
+    return doubled_s(failures, first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S) if failures else 0.0
 
 
 _OF_REQUESTS: Final = frozenset({"options", "tools", "model_info"})  # settings of requests, not of the process
@@ -193,5 +195,5 @@ def _key(config: LlamaCppModelConfig) -> str:
     try:
         stat = config.path.stat()
     except OSError as exc:
-        raise ValueError(f"path: {config.path} cannot be read: {(exc.strerror or 'unreadable').lower()}") from None
+        raise ValueError(f"path: {config.path} cannot be read: {why_unreadable(exc)}") from None
     return f"{said} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {template}"

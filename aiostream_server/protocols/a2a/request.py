@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import Shape, first_problem
+from aiostream_server.intake.conversation import ConversationName
 from aiostream_server.intake.data_url import parse_data_url
 from aiostream_server.intake.json_text import canonical
 from aiostream_server.intake.question import ImagePart, Question, Turn
@@ -28,7 +29,6 @@ _AnyShape = TypeVar("_AnyShape", bound=Shape)
 MAX_LISTED: Final = 100
 DEFAULT_LISTED: Final = 50
 _MAX_KEPT_CHARS: Final = 20_000  # of a message, which the server keeps with its task
-_MAX_ID_CHARS: Final = 255
 
 State = Literal[
     "TASK_STATE_UNSPECIFIED",
@@ -55,7 +55,6 @@ def _flag(value: object) -> object:
 
 _Count = Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_whole)]
 _Flag = Annotated[bool, BeforeValidator(_flag)]
-_Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARS, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 
 class MessagePart(Shape):
@@ -73,7 +72,7 @@ class ClientMessage(Shape):
     messageId: Annotated[str, Field(min_length=1, max_length=1_000)]
     role: Literal["ROLE_USER"]
     parts: Annotated[tuple[MessagePart, ...], Field(min_length=1, strict=False)]
-    contextId: Annotated[_Id | None, BeforeValidator(lambda value: value or None)] = None
+    contextId: Annotated[ConversationName | None, BeforeValidator(lambda value: value or None)] = None
     taskId: Annotated[str | None, BeforeValidator(lambda value: value or None)] = None
 
 
@@ -186,7 +185,6 @@ def _linked(url: str, field: str) -> ImagePart:
 
 def _image(data_url: str, field: str) -> ImagePart:
     try:
-        image = parse_data_url(data_url)
+        return parse_data_url(data_url)
     except PydanticCustomError as exc:
         raise content_type(exc.message(), field) from exc
-    return ImagePart(image.media_type, image.base64, "auto", image.pixels)

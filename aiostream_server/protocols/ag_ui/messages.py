@@ -5,11 +5,12 @@ Messages of reasoning and activities are what a page shows, and no agent needs.
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, FailFast, Field, InstanceOf, Tag, WithJsonSchema
+from pydantic import BeforeValidator, FailFast, Field, PlainValidator, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from aiostream_server.intake.body import Shape
-from aiostream_server.intake.data_url import DataUrl, parse_data_url
+from aiostream_server.intake.data_url import parse_data_url
+from aiostream_server.intake.question import ImagePart
 from aiostream_server.protocols.chat.messages import NonEmpty, tagged_by
 from aiostream_server.protocols.json_schema import Schema, ref
 
@@ -18,9 +19,9 @@ _BASE64: Final = {"type": "object", "required": ["type", "value", "mimeType"], "
 }}  # fmt: skip
 
 
-def _picture(source: object) -> DataUrl:
+def _picture(source: object) -> ImagePart:
     match source:
-        case DataUrl():
+        case ImagePart():
             return source
         case {"type": "data", "value": str() as value, "mimeType": str() as media_type}:
             return parse_data_url(f"data:{media_type};base64,{value}")
@@ -36,7 +37,7 @@ class AGUITextPart(Shape):
 
 class AGUIImagePart(Shape):
     type: Literal["image"]
-    source: Annotated[InstanceOf[DataUrl], BeforeValidator(_picture), WithJsonSchema(_BASE64)]
+    source: Annotated[ImagePart, PlainValidator(_picture), WithJsonSchema(_BASE64)]
 
 
 _Part: TypeAlias = Annotated[

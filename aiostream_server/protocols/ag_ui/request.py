@@ -16,9 +16,9 @@ from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import Shape, parse_body
 from aiostream_server.intake.client_tools import ClientTool
-from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.conversation import Conversation, ConversationName
 from aiostream_server.intake.json_text import dump, encode
-from aiostream_server.intake.question import ImagePart, ToolCall, Turn, question_of
+from aiostream_server.intake.question import ToolCall, Turn, question_of
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.protocols.ag_ui.interrupts import AGUIResume, asking_run, reply_of
 from aiostream_server.protocols.ag_ui.messages import (
@@ -34,11 +34,9 @@ from aiostream_server.protocols.ag_ui.messages import (
 )
 from aiostream_server.protocols.ag_ui.thread import ThreadMessage, kept_state, new_messages
 from aiostream_server.protocols.dialect import Asked
-from aiostream_server.protocols.json_schema import Schema
+from aiostream_server.protocols.json_schema import messages_schema
 
-_NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
-_USERS: Final[Schema] = {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}}
-_MESSAGES: Final[Schema] = {"type": "array", "minItems": 1, "items": MESSAGE_SCHEMA, "contains": _USERS}
+_MESSAGES: Final = messages_schema(MESSAGE_SCHEMA)
 
 
 class AGUITool(Shape):
@@ -63,7 +61,7 @@ class RunAgentInput(Shape):
 
     model_config = ConfigDict(title="RunAgentInput")
 
-    thread_id: Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS, alias="threadId")]
+    thread_id: Annotated[ConversationName, Field(alias="threadId")]
     run_id: Annotated[str, Field(min_length=1, max_length=255, alias="runId")]
     messages: Annotated[tuple[AGUIMessage, ...], Field(strict=False), FailFast(), WithJsonSchema(_MESSAGES)]
     tools: Annotated[tuple[AGUITool, ...], Field(strict=False), FailFast()] = ()
@@ -127,9 +125,8 @@ def _turns(message: AGUIMessage, tools: Collection[str]) -> Iterator[Turn]:
             yield Turn("system", message.content)
         case AGUIUserMessage():
             texts = (part.text for part in message.content if isinstance(part, AGUITextPart))
-            pictures = (part.source for part in message.content if isinstance(part, AGUIImagePart))
-            images = (ImagePart(each.media_type, each.base64, "auto", each.pixels) for each in pictures)
-            yield Turn("user", "\n".join(texts), tuple(images))
+            images = tuple(part.source for part in message.content if isinstance(part, AGUIImagePart))
+            yield Turn("user", "\n".join(texts), images)
         case AGUIAssistantMessage():
             calls = (call for call in message.tool_calls if call.function.name in tools)
             called = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in calls)

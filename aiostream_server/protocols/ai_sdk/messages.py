@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, Discriminator, FailFast, Field, InstanceOf, Tag, WithJsonSchema
+from pydantic import Discriminator, FailFast, Field, PlainValidator, Tag, WithJsonSchema
 
 from aiostream_server.intake.body import Shape
-from aiostream_server.intake.data_url import DATA_URL_PATTERN, DataUrl, parse_data_url
+from aiostream_server.intake.data_url import DATA_URL_PATTERN, parse_data_url
+from aiostream_server.intake.question import ImagePart
 from aiostream_server.protocols.chat.messages import tagged_by
 from aiostream_server.protocols.json_schema import Schema, ref
 
@@ -29,7 +30,7 @@ class UIFilePart(Shape):
     """A picture. Its `mediaType` is not read: the bytes say what they are."""
 
     type: Literal["file"]
-    url: Annotated[InstanceOf[DataUrl], BeforeValidator(parse_data_url), WithJsonSchema(_PICTURE)]
+    url: Annotated[ImagePart, PlainValidator(parse_data_url), WithJsonSchema(_PICTURE)]
 
 
 class UIApproval(Shape):

@@ -16,9 +16,9 @@ from pydantic.config import JsonDict
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import Shape, parse_body
 from aiostream_server.intake.client_tools import ClientTool
-from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.conversation import Conversation, ConversationName
 from aiostream_server.intake.json_text import encode
-from aiostream_server.intake.question import ImagePart, ToolCall, Turn, question_of
+from aiostream_server.intake.question import ToolCall, Turn, question_of
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.protocols.ai_sdk.approval import AnsweredApproval, answered_now, reply_of
 from aiostream_server.protocols.ai_sdk.messages import (
@@ -34,13 +34,10 @@ from aiostream_server.protocols.ai_sdk.messages import (
 )
 from aiostream_server.protocols.chat.messages import NonEmpty
 from aiostream_server.protocols.dialect import Asked
-from aiostream_server.protocols.json_schema import ref
+from aiostream_server.protocols.json_schema import messages_schema, ref
 
 _REGENERATE: Final = "regenerate-message"
-_NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _HAS_RESULT: Final = ("output-available", "output-error")
-_A_USERS: Final = {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}}
-_MESSAGES: Final = {"type": "array", "minItems": 1, "items": UI_MESSAGE_SCHEMA, "contains": _A_USERS}
 _MESSAGE: Final = {"anyOf": [ref("UIUserMessage")]}
 
 
@@ -53,8 +50,8 @@ class UIChatRequest(Shape):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [_having("messages", "array"), _having("message", "object")]})
 
-    id: Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS)] | None = None
-    messages: Annotated[NonEmpty[UIMessage], WithJsonSchema(_MESSAGES)] = ()
+    id: ConversationName | None = None
+    messages: Annotated[NonEmpty[UIMessage], WithJsonSchema(messages_schema(UI_MESSAGE_SCHEMA))] = ()
     message: Annotated[UIMessage | None, WithJsonSchema(_MESSAGE)] = None
     trigger: str = ""
     message_id: Annotated[str, Field(alias="messageId")] = ""
@@ -125,9 +122,8 @@ def _turns(message: UIMessage) -> Iterator[Turn]:
         case UISystemMessage():
             yield Turn("system", _text(message.parts))
         case UIUserMessage():
-            pictures = (part.url for part in message.parts if isinstance(part, UIFilePart))
-            images = (ImagePart(each.media_type, each.base64, "auto", each.pixels) for each in pictures)
-            yield Turn("user", _text(message.parts), tuple(images))
+            images = tuple(part.url for part in message.parts if isinstance(part, UIFilePart))
+            yield Turn("user", _text(message.parts), images)
         case UIAssistantMessage():
             yield from _assistant_turns(message)
         case _:

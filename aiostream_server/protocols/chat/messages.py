@@ -17,6 +17,7 @@ from pydantic import (
     FailFast,
     Field,
     InstanceOf,
+    PlainValidator,
     Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -27,9 +28,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from aiostream_server.intake.body import Shape
-from aiostream_server.intake.data_url import DATA_URL_PATTERN, DataUrl, parse_data_url
-from aiostream_server.intake.question import Detail
-from aiostream_server.protocols.json_schema import OrText
+from aiostream_server.intake.data_url import DATA_URL_PATTERN, parse_data_url
+from aiostream_server.intake.question import Detail, ImagePart
+from aiostream_server.protocols.json_schema import REF, OrText, messages_schema, ref
 
 _T = TypeVar("_T")
 
@@ -67,7 +68,7 @@ _DATA_URL: Final = {"type": "string", "pattern": DATA_URL_PATTERN, "description"
 
 
 class ImageUrl(Shape):
-    url: Annotated[InstanceOf[DataUrl], BeforeValidator(parse_data_url), WithJsonSchema(_DATA_URL)]
+    url: Annotated[ImagePart, PlainValidator(parse_data_url), WithJsonSchema(_DATA_URL)]
     detail: Detail = "auto"
 
 
@@ -200,17 +201,15 @@ _SHAPE_OF_ROLE: Final = {
     "assistant": "AssistantMessage",
     "tool": "ToolMessage",
 }
-_JSON_SCHEMA: Final = {
-    "type": "array",
-    "minItems": 1,
-    "items": {
-        "oneOf": [{"$ref": f"#/components/schemas/{shape.__name__}"} for shape in MESSAGE_SHAPES],
-        "discriminator": {
-            "propertyName": "role",
-            "mapping": {role: f"#/components/schemas/{name}" for role, name in _SHAPE_OF_ROLE.items()},
-        },
+_MESSAGE_SCHEMA: Final = {
+    "oneOf": [ref(shape.__name__) for shape in MESSAGE_SHAPES],
+    "discriminator": {
+        "propertyName": "role",
+        "mapping": {role: REF.format(model=name) for role, name in _SHAPE_OF_ROLE.items()},
     },
-    "contains": {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}},
+}
+_JSON_SCHEMA: Final = {
+    **messages_schema(_MESSAGE_SCHEMA),
     "description": (
         "At least one is the user's. Where the last one is (system messages aside), it must not be blank. "
         "A tool's message answers a call of the assistant's message before it."

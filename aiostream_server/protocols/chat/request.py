@@ -1,11 +1,12 @@
 """OpenAI's chat completion request, as far as this server reads it, and the question it asks.
 
-`fields` says what becomes of every field; ignored ones are not even looked at. Ranges are OpenAI's:
+`docs/openai-api.md` says what becomes of every field; ignored ones are not even looked at. Ranges are OpenAI's:
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -18,7 +19,6 @@ from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.protocols.chat import messages as chat
 from aiostream_server.protocols.chat.answer_form import FunctionCall, ResponseFormat, ToolChoice, Tools, read_form
 from aiostream_server.protocols.chat.client_tools import read_client_tools, read_tool_choice
-from aiostream_server.protocols.chat.fields import PASSED_ON
 
 
 def _integer(value: object) -> object:
@@ -72,6 +72,16 @@ def _only(allowed: Callable[[Any], bool], otherwise: LiteralString) -> AfterVali
 _ONE: Final = _only(lambda n: n == 1, "one answer is given per request: send 1, or leave it out")
 _TEXTS_ONLY: Final = _only(lambda names: {*names} <= {"text"}, "the answer is text: send ['text'], or leave it out")
 _ABSENT: Final = _only(lambda _: False, "the answer is text: leave it out")
+PASSED_ON: Final = (
+    "temperature",
+    "top_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "verbosity",
+)
+"""The fields that the team's model gets as they are."""
 
 
 class StreamOptions(Shape):
@@ -181,4 +191,4 @@ def _joined(parts: Iterable[chat.Part]) -> str:
 
 def _images(parts: Iterable[chat.Part]) -> tuple[ImagePart, ...]:
     pictures = (part.image_url for part in parts if isinstance(part, chat.ImageUrlPart))
-    return tuple(ImagePart(each.url.media_type, each.url.base64, each.detail, each.url.pixels) for each in pictures)
+    return tuple(replace(each.url, detail=each.detail) for each in pictures)

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from aiostream_server import __version__
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import Shape, first_problem
+from aiostream_server.intake.conversation import ConversationName
 from aiostream_server.protocols.mcp.versions import SUPPORTED, negotiated
 
 _SERVER: Final = {"name": "aiostream_server", "title": "Teams of agents", "version": __version__}
@@ -57,7 +58,7 @@ class Arguments(Shape):
     """The arguments of a call."""
 
     question: str
-    conversation: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | None = None
+    conversation: ConversationName | None = None
 
 
 def read_arguments(arguments: object) -> Arguments:

@@ -12,15 +12,15 @@ from pydantic import (
     Discriminator,
     FailFast,
     Field,
-    InstanceOf,
+    PlainValidator,
     Tag,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from aiostream_server.intake.body import Shape
-from aiostream_server.intake.data_url import DATA_URL_PATTERN, DataUrl, parse_data_url
-from aiostream_server.intake.question import Detail
+from aiostream_server.intake.data_url import DATA_URL_PATTERN, parse_data_url
+from aiostream_server.intake.question import Detail, ImagePart
 from aiostream_server.protocols.json_schema import OrText
 
 _TEXTS: Final = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
@@ -69,7 +69,7 @@ class InputRefusal(Shape):
 
 class InputImage(Shape):
     type: Literal["input_image"]
-    image_url: Annotated[InstanceOf[DataUrl], BeforeValidator(parse_data_url), WithJsonSchema(_DATA_URL)]
+    image_url: Annotated[ImagePart, PlainValidator(parse_data_url), WithJsonSchema(_DATA_URL)]
     detail: Annotated[Detail, BeforeValidator(_detail), WithJsonSchema({"type": "string"})] = "auto"
 
 

@@ -1,6 +1,7 @@
 """The items of a Responses request as turns of a conversation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.question import ImagePart, ToolCall, Turn
@@ -76,8 +77,4 @@ def _text(content: Sequence[InputPart]) -> str:
 
 
 def _images(content: Sequence[InputPart]) -> tuple[ImagePart, ...]:
-    pictures = [part for part in content if isinstance(part, InputImage)]
-    return tuple(
-        ImagePart(each.image_url.media_type, each.image_url.base64, each.detail, each.image_url.pixels)
-        for each in pictures
-    )
+    return tuple(replace(part.image_url, detail=part.detail) for part in content if isinstance(part, InputImage))

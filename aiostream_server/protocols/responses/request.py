@@ -1,18 +1,19 @@
 """OpenAI's Responses request, as far as this server reads it, and the question it asks.
 
-`fields` says what becomes of every field; ignored ones are not even looked at.
+`docs/responses.md` says what becomes of every field; ignored ones are not even looked at.
 https://platform.openai.com/docs/api-reference/responses/create
 """
 
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.answer_form import AnswerForm
 from aiostream_server.intake.body import Shape
 from aiostream_server.intake.client_tools import ToolChoice
+from aiostream_server.intake.conversation import ConversationName
 from aiostream_server.intake.question import Question, Turn, question_of
 from aiostream_server.protocols.chat.answer_form import ResponseFormat, SchemaSpec, Tools, read_form
 from aiostream_server.protocols.chat.answer_form import ToolChoice as AnyToolChoice
@@ -21,7 +22,6 @@ from aiostream_server.protocols.chat.request import ReasoningEffort, TokenBound,
 from aiostream_server.protocols.json_schema import ref
 from aiostream_server.protocols.responses.input import INPUT_SHAPES, Items
 from aiostream_server.protocols.responses.input_turns import referred_run, turns_of
-from aiostream_server.protocols.runs.request import ConversationName
 
 _OBJECT: Final = {"type": "object"}
 _FORMATS: Final = ("text", "json_object", "json_schema")
@@ -50,7 +50,7 @@ class ConversationReference(Shape):
     id: ConversationName
 
 
-_NAME: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"}
+_NAME: Final = TypeAdapter(ConversationName).json_schema()
 
 
 def _as_items(value: object) -> object:

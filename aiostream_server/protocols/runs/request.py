@@ -1,20 +1,15 @@
 """The body of `POST /v1/runs`: a chat request that also says how its run is treated."""
 
-from typing import Annotated, Final
-
-from pydantic import Field
+from typing import Final
 
 from aiostream_server.config.model import OnDisconnect
+from aiostream_server.intake.conversation import ConversationName
 from aiostream_server.protocols.chat.request import ChatRequest
 
 MAX_CURSOR: Final = 2**53
 """Beyond it a client in JavaScript cannot count events."""
 MAX_LISTED: Final = 100
 DEFAULT_LISTED: Final = 20
-
-_NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
-
-ConversationName = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS)]
 
 
 class RunBody(ChatRequest):

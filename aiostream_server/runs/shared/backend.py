@@ -131,6 +131,7 @@ class SharedRuns:
 
     def _taken_over(self, owned: OwnedRun) -> None:
         self.directory.disown(owned.run.id)
+        self.starts.forget(owned.run.id)
         self.mirrors.move_viewers(owned)
 
     def _dropped(self, run_id: str) -> None:

@@ -66,12 +66,13 @@ class Mirrors:
                     followed.tell()
 
     def move_viewers(self, owned: OwnedRun) -> None:
-        """Another process has taken the run over: its viewers here go on with what that one writes."""
+        """Another process has taken the run over: its viewers here, and later ones, see what that one writes."""
         run, readers = owned.run, [each for each in owned.log.readers if isinstance(each, SharedReader)]
-        if not readers:
-            return
         card = msgpack.encode(run.card())
         remote = RemoteRun(self, run.owner, self.node, card, last=owned.written, finished=False)
+        run.elsewhere = remote
+        if not readers:
+            return
         viewing = ExitStack()
         mirror = viewing.enter_context(self.viewing(remote))
         open_readers = {*readers}

@@ -12,6 +12,7 @@ from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import FORGET_START, START, STARTED
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.directory import BEHIND_S, find_begun
 from aiostream_server.runs.shared.owned import digest
 from aiostream_server.runs.shared.owned_runs import OwnedRuns
@@ -57,10 +58,12 @@ class RedisStarts:
             return found or await self._start(owner, idempotency, start)
 
         started = await self._here.find_or_start(owner, idempotency, find_elsewhere_or_start)
-        if found is None:
-            return started
-        self._here.forget(found.id)  # it may expire there
-        return StartedRun(started.run, is_replay=True)
+        if found is not None:
+            self._here.forget(found.id)  # it may expire there
+            return StartedRun(started.run, is_replay=True)
+        if isinstance(started.run, Run) and started.run.elsewhere is not None:
+            self._here.forget(started.run.id)  # another process has taken it over meanwhile
+        return started
 
     async def _claim(self, owner: Owner, idempotency: Idempotency) -> RunView | None:
         """The run that another process has started; None where this one is to start it."""

@@ -13,6 +13,7 @@ from aiostream_server.log.redis.scripts import TURN, TURN_ENTER, TURN_LEAVE, Scr
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.request import TurnKey
+from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.directory import find_begun
 from aiostream_server.runs.shared.owned import turn_digest
 from aiostream_server.runs.shared.owned_runs import OwnedRuns
@@ -96,6 +97,8 @@ class RedisTurns:
 
     def leave(self, key: TurnKey, run: RunView) -> None:
         self._here.leave(key, run)
+        if isinstance(run, Run) and run.elsewhere is not None:
+            return  # the turn is the other process's, which may have begun it again
         self._left[run.id] = key
         leaving = asyncio.create_task(self._leave(key, run.id))
         self._leaving.add(leaving)

@@ -19,18 +19,13 @@ _UTIME, _STIME, _STARTED, _VSIZE, _RSS = 11, 12, 19, 20, 21  # of /proc/self/sta
 
 
 class ProcessMetrics(Collector):
-    """Has nothing on systems without /proc."""
-
     def __init__(self) -> None:
         self._ticks_s: Final = 1 / os.sysconf("SC_CLK_TCK")
         self._booted_at: Final = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def collect(self) -> Iterator[Metric]:
-        try:
-            stat = (_PROCESS / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
-            open_fds = sum(1 for _ in (_PROCESS / "fd").iterdir()) - 1  # without that of the listing itself
-        except OSError:
-            return
+        stat = (_PROCESS / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        open_fds = sum(1 for _ in (_PROCESS / "fd").iterdir()) - 1  # without that of the listing itself
         cpu_s = (int(stat[_UTIME]) + int(stat[_STIME])) * self._ticks_s
         yield CounterMetricFamily("process_cpu_seconds", "Time of CPU, of the user and of the system.", value=cpu_s)
         started_at = self._booted_at + int(stat[_STARTED]) * self._ticks_s

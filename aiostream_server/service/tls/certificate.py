@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
+from aiostream_server.text import why_unreadable
 
 SOON_DAYS: Final = 14
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
@@ -81,7 +82,7 @@ def _read(name: str, path: Path, mark: str, what: str) -> str:
     try:
         text = path.read_text("ascii", errors="replace")
     except OSError as exc:
-        raise ConfigError([f"[server] {name}: {path} cannot be read: {exc.strerror}"]) from exc
+        raise ConfigError([f"[server] {name}: {path} cannot be read: {why_unreadable(exc)}"]) from exc
     if mark not in text:
         raise ConfigError([f"[server] {name}: {path} holds no {what} in PEM"])
     return text

@@ -8,7 +8,6 @@ and the next one of the same number reads it.
 import fcntl
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,11 +37,7 @@ class WorkerPages:
 
     @classmethod
     def create(cls, workers: int) -> "WorkerPages":
-        if hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("aiostream-pages")
-        else:
-            with tempfile.TemporaryFile() as file:
-                descriptor = os.dup(file.fileno())
+        descriptor = os.memfd_create("aiostream-pages")
         os.ftruncate(descriptor, workers * (_HEADER_BYTES + 2 * _PLACE_BYTES))
         return cls(descriptor)
 

@@ -3,7 +3,6 @@
 import mmap
 import os
 import socket
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -28,11 +27,7 @@ class ConnectionCounts:
     @classmethod
     def create(cls, workers: int) -> "ConnectionCounts":
         """All workers are away at first. Workers inherit the descriptor."""
-        if hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("aiostream-connections")
-        else:
-            with tempfile.TemporaryFile() as file:
-                descriptor = os.dup(file.fileno())
+        descriptor = os.memfd_create("aiostream-connections")
         os.ftruncate(descriptor, workers * _BYTES)
         counts = cls(descriptor)
         for worker in range(1, workers + 1):

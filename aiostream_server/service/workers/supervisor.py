@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from aiostream_server.backoff import doubled_s
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.signals import Terminal
 from aiostream_server.service.sockets import Listening
@@ -40,13 +41,12 @@ class RestartBackoff:
     """The delays between the restarts of one worker: each is twice the last one, until a worker lives for a minute."""
 
     def __init__(self) -> None:
-        self._next_s = _FIRST_RESTART_S
+        self._short_lives = 0
 
     def delay_after(self, lived_s: float) -> float:
         """The delay in seconds, after a worker that lived for so long."""
-        delay_s = _FIRST_RESTART_S if lived_s >= _SOUND_S else self._next_s
-        self._next_s = min(2 * delay_s, _LONGEST_RESTART_S)
-        return delay_s
+        self._short_lives = 1 if lived_s >= _SOUND_S else self._short_lives + 1
+        return doubled_s(self._short_lives, first_s=_FIRST_RESTART_S, longest_s=_LONGEST_RESTART_S)
 
 
 class Supervisor:

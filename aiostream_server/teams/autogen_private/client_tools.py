@@ -18,7 +18,6 @@ from autogen_agentchat.messages import BaseChatMessage, ToolCallExecutionEvent
 from autogen_core import CancellationToken
 from autogen_core.models import ChatCompletionClient
 from autogen_core.tools import ParametersSchema, TextResultContent, ToolResult, ToolSchema, Workbench
-from pydantic import BaseModel
 
 from aiostream_server.intake.client_tools import AUTO, ClientTool, ToolChoice
 from aiostream_server.models.client import StreamingClient
@@ -32,6 +31,7 @@ from aiostream_server.teams.autogen_private.structure import (
     tools_in,
     workbenches_of,
 )
+from aiostream_server.teams.stateless_workbench import StatelessWorkbench
 
 _SMALL: Final = 4 * 1024  # characters of tools: their schemas take two milliseconds
 NO_RESULT: Final = "There is no result: the user's program has not answered this call."
@@ -104,10 +104,8 @@ class ClientTools:
         return bench.called_in(event)
 
 
-class _ClientToolbench(Workbench):
+class _ClientToolbench(StatelessWorkbench):
     """The client's tools for one agent. A name that a tool or handoff of the agent's own has means that one."""
-
-    component_config_schema = BaseModel  # without fields: it is never written to component JSON
 
     def __init__(
         self, schemas: Sequence[ToolSchema], own: Sequence[Workbench], handoffs: Sequence[str], check: Check | None
@@ -141,21 +139,6 @@ class _ClientToolbench(Workbench):
             return ToolResult(name=name, result=[TextResultContent(content=wrong)], is_error=True)
         self.called.add(call_id or "")
         return ToolResult(name=name, result=[TextResultContent(content=NO_RESULT)])
-
-    async def start(self) -> None:
-        """Has nothing to start."""
-
-    async def stop(self) -> None:
-        """Has nothing to stop."""
-
-    async def reset(self) -> None:
-        """Has nothing to reset."""
-
-    async def save_state(self) -> Mapping[str, Any]:
-        return {}
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Has no state."""
 
 
 def _calls_tools(member: object) -> TypeGuard[BaseChatAgent]:

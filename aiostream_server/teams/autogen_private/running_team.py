@@ -2,12 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
 
-if TYPE_CHECKING:
-    pass
 from aiostream_server.teams.autogen_private.structure import _directly_in
 
 

@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
 from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat
 from autogen_core.models import ChatCompletionClient
 from autogen_core.tools import FunctionTool
 
-if TYPE_CHECKING:
-    pass
 from aiostream_server.teams.autogen_private.structure import (
     agents_in,
     all_agents,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 from aiostream_server.errors import ConfigError
+from aiostream_server.text import why_unreadable
 
 Component: TypeAlias = Mapping[str, Any]
 """`{"provider": "module.Class", "config": {...}}`, and perhaps a label, a description, a type and versions."""
@@ -55,7 +56,7 @@ def _read_json(path: Path) -> object:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise _Unusable(f"cannot be read: {exc.strerror or 'unreadable'}") from None
+        raise _Unusable(f"cannot be read: {why_unreadable(exc)}") from None
     if len(content) > MAX_BYTES:
         raise _Unusable(f"is larger than {MAX_BYTES // 1024**2} MiB: no team is")
     try:
@@ -119,7 +120,8 @@ def _chosen(document: object, choose: str | None) -> Component:
     if len(teams) == 1 and not isinstance(document, list):  # the agents beside it are there to be put into teams
         return teams[0]
     if len(candidates) > 1:
-        raise _Unusable(f"holds {len(candidates)} teams and agents: choose one of {_listed(candidates)}")
+        how = "choose one with `teams add --choose`"
+        raise _Unusable(f"holds {len(candidates)} teams and agents: {how}: {_listed(candidates)}")
     return candidates[0]
 
 

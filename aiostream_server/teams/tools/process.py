@@ -51,7 +51,7 @@ async def run_program(
     then its process group is killed.
 
     With `kills_descendants` it has no input, and is killed at once; so are its descendants outside of its group, by a
-    subreaper (on Linux). Raises `OSError` where the program cannot be started.
+    subreaper. Raises `OSError` where the program cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
         *(under_subreaper(command) if kills_descendants else command),

@@ -1,8 +1,7 @@
 """Runs a program below a small process that kills all its descendants when it ends, in any session.
 
-On Linux this process is a child subreaper (prctl(2)): orphaned descendants become its children, so it finds them all.
-Elsewhere only the program's process group is killed, by the caller. This module imports only the standard library, and
-runs without the package, so that it starts fast.
+This process is a child subreaper (prctl(2)): orphaned descendants become its children, so it finds them all. This
+module imports only the standard library, and runs without the package, so that it starts fast.
 """
 
 import ctypes
@@ -36,10 +35,9 @@ def run(command: Sequence[str]) -> None:
     """Never returns."""
     watched = {signal.SIGTERM, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     program = os.fork()
     if not program:
         _become(command)
@@ -71,7 +69,7 @@ def _reaped() -> dict[int, int]:
 
 def _end_all() -> None:
     """Kill all children. Their own children become ours, so repeat until there are none."""
-    while _CHILDREN.exists():
+    while _CHILDREN.exists():  # a kernel may be without them
         for pid in _CHILDREN.read_text().split():
             with suppress(ProcessLookupError, PermissionError):  # a setuid program
                 os.kill(int(pid), signal.SIGKILL)

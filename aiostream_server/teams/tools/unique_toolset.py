@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from autogen_core import CancellationToken
 from autogen_core.tools import StaticStreamWorkbench, TextResultContent, ToolResult, ToolSchema, Workbench
-from pydantic import BaseModel
 
 from aiostream_server.teams.autogen_private.structure import (
     handoff_names,
@@ -19,15 +18,14 @@ from aiostream_server.teams.autogen_private.structure import (
     tools_in,
     workbenches_of,
 )
+from aiostream_server.teams.stateless_workbench import StatelessWorkbench
 
 _MAX_CHARS: Final = 64
 _HASH_CHARS: Final = 8
 
 
-class UniqueToolset(Workbench):
+class UniqueToolset(StatelessWorkbench):
     """Names in `taken` belong to others. Supports concurrent calls."""
-
-    component_config_schema = BaseModel  # without fields: it is never written to component JSON
 
     def __init__(self, workbenches: Sequence[Workbench], taken: frozenset[str]) -> None:
         self._inner: Final = tuple(workbenches)
@@ -78,12 +76,6 @@ class UniqueToolset(Workbench):
     async def reset(self) -> None:
         for inner in self._inner:
             await inner.reset()
-
-    async def save_state(self) -> Mapping[str, Any]:
-        return {}
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Has no state."""
 
     def _unique(self, name: str, place: str, used: Mapping[str, object]) -> str:
         candidate, salt = name, f"{place}/{name}"

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,7 +14,8 @@ from aiostream_server.web.health import SHARED_RUNS
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, ScriptedAnswer
-from tests.kit.shared_runs import sharing
+from tests.kit.serving import until_idle
+from tests.kit.shared_runs import settled, sharing
 from tests.kit.waiting import wait_for
 from tests.runs.running import new_run
 from tests.web.watching import starting, watch_all
@@ -137,13 +138,98 @@ async def test_a_run_that_was_taken_over_in_a_pause_has_one_end(
     ):
         await view.until(3)
         paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
-        paused.owned.lease_until = 0.0
-        shared_redis.command("zadd", f"{{{redis_prefix}}}:nodes", "1", paused.node)
-        await other.takeover._take_over(paused.node)
+        await take_over(paused, other, shared_redis, redis_prefix)
         gate.open()
         assert (await view.read_all()).seen[-1].body["reason"] == "interrupted"
         for server in (here, there):
             assert (await watch_all(server.url, view.run_id)).seen[-1].raw == view.seen[-1].raw
+
+
+async def test_whoever_looks_later_at_a_run_that_was_taken_over_sees_what_others_see(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """A request that found it before, and one that repeats its idempotency key at the process that was paused."""
+    asked: dict[str, Any] = {"model": "solo", "headers": {"Idempotency-Key": "k"}}
+    runs = shared_in(shared_redis.url, redis_prefix, lease_s=60.0)
+    async with cluster(runs, tmp_path, ScriptedAnswer("a", Gate(), "b")) as (here, there):
+        async with starting(here.url, "hi", **asked) as view:
+            await view.until(3)
+            paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
+            found = await paused.directory.find(view.run_id, None)
+            await take_over(paused, other, shared_redis, redis_prefix)
+            paused.check()
+            await view.read_all()
+        async with starting(here.url, "hi", **asked) as again:
+            assert again.run_id == view.run_id
+            await again.read_all()
+        with found.watch(view.seen[-2].body["seq"]) as reader:
+            (entry,) = await reader.read()
+        await found.wait()
+        assert found.card().finished == entry.event
+        assert again.seen[-1].raw == view.seen[-1].raw == (await watch_all(there.url, view.run_id)).seen[-1].raw
+        assert entry.seq == view.seen[-1].body["seq"]
+
+
+async def test_a_turn_that_another_process_has_begun_again_keeps_its_slot_and_its_place_in_the_conversation(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """When the process that was paused ends what it has of the run."""
+    gate, base = Gate(), f"{{{redis_prefix}}}:"
+    runs = shared_in(shared_redis.url, redis_prefix, lease_s=60.0)
+    answers = ScriptedAnswer("a", Gate(), "b"), ScriptedAnswer("c", gate)
+    async with (
+        cluster(runs, tmp_path, *answers, team={"restart": "turn"}) as (here, there),
+        starting(here.url, "hi", model="solo", conversation="talk") as view,
+    ):
+        await view.until(3)
+        paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
+        await take_over(paused, other, shared_redis, redis_prefix)
+        paused.check()
+        await until_idle(here)
+        await settled(paused, other)
+        (turn,) = shared_redis.command("keys", f"{base}turn:*").splitlines()
+        assert shared_redis.command("hkeys", f"{base}slots") == view.run_id
+        assert shared_redis.command("zrange", turn, "0", "-1") == view.run_id
+        gate.open()
+        assert (await view.read_all()).seen[-1].body["reason"] == "stop"
+        await wait_for(lambda: not shared_redis.command("keys", f"{base}slots*"), "no slot is left")
+        await wait_for(lambda: not shared_redis.command("keys", f"{base}turn:*"), "no turn is left")
+
+
+async def test_a_process_that_takes_over_a_run_which_it_had_lost_drives_it_to_its_end(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """The process that had taken it over has failed, before this one noticed. Its own team does not listen."""
+    base = f"{{{redis_prefix}}}:"
+    runs = shared_in(shared_redis.url, redis_prefix, lease_s=60.0, max_restarts=2)
+    deaf = {"factory": "tests.kit.sample_teams:deaf", "restart": "turn"}
+    async with (
+        cluster(runs, tmp_path, team=deaf) as (here, there),
+        starting(here.url, "hi", model="solo") as view,
+    ):
+        run = f"{base}run:{view.run_id}"
+        await wait_for(lambda: shared_redis.command("hget", run, "team"), "the request in Redis")
+        paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
+        await take_over(paused, other, shared_redis, redis_prefix)
+        await wait_for(lambda: len(there.state.registry) == 1, "the turn that begins again")
+        await take_over(other, paused, shared_redis, redis_prefix)
+        other.check()
+        await wait_for(lambda: here.state.registry.ended, "the end of what it had lost")
+        assert len(here.state.registry) == 1
+        assert shared_redis.command("hkeys", f"{base}slots") == view.run_id
+        await view.read_all()
+        assert "restarted" in view.kinds
+        assert view.seen[-1].body["reason"] == "stop"
+        await until_idle(here)
+        await until_idle(there)
+        await wait_for(lambda: not shared_redis.command("keys", f"{base}slots*"), "no slot is left")
+
+
+async def take_over(failed: "SharedRuns", other: "SharedRuns", redis: RedisServer, prefix: str) -> None:
+    """As if the lease of the first one had ended."""
+    failed.owned.lease_until = 0.0
+    redis.command("zadd", f"{{{prefix}}}:nodes", "1", failed.node)
+    await other.takeover._take_over(failed.node)
 
 
 async def test_a_lease_that_was_renewed_in_time_leaves_no_doubt(store: Store, other: "SharedRuns") -> None:

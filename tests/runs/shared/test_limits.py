@@ -42,10 +42,7 @@ async def nodes(shared_redis: RedisServer, redis_prefix: str) -> "AsyncIterator[
     """Three processes' parts."""
     limits = LimitsConfig(max_runs=50, queue_size=1_000, queue_timeout_s=60)
     async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits, lease_s=2.0))
-            for _ in range(3)
-        ]
+        yield [await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits)) for _ in range(3)]
 
 
 async def test_of_500_callers_at_three_processes_never_more_than_50_have_a_slot(nodes: "list[SharedRuns]") -> None:

@@ -1,21 +1,28 @@
 """While Redis is away a process goes on by itself: what it holds then is bounded, and counts afterwards."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import RunFinished, TokenCount
 from aiostream_server.intake.principal import Owner
+from aiostream_server.web.health import SHARED_RUNS
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, ScriptedAnswer
+from tests.kit.serving import chat_body
 from tests.kit.shared_runs import settled, sharing
 from tests.kit.waiting import wait_for
 from tests.runs.running import new_run
-from tests.web.watching import start_in_background, starting, until_queued
+from tests.web.watching import call, start_in_background, starting, until_queued
+
+if TYPE_CHECKING:
+    from aiostream_server.runs.shared.backend import SharedRuns
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -56,6 +63,20 @@ async def test_callers_wait_for_the_slots_of_their_process(tmp_path: Path, own_r
         await wait_for(lambda: own_redis.command("hkeys", "{t}:slots") == third["id"], "the slot is the other's")
         gates[2].open()
         await wait_for(lambda: not own_redis.command("keys", "{t}:slots*"), "no slot is left")
+
+
+async def test_no_run_begins_in_a_server_that_ends_meanwhile(tmp_path: Path, own_redis: RedisServer) -> None:
+    """Its question waited for an answer of Redis, which is silent: it would have been served without."""
+    async with cluster(shared_in(own_redis.url, "t", lease_s=60.0), tmp_path, ScriptedAnswer("a"), count=1) as (here,):
+        own_redis.signal(signal.SIGSTOP)
+        body = chat_body("hi", model="solo")
+        asking = asyncio.create_task(call("POST", f"{here.url}/v1/runs", json=body))
+        shared = cast("SharedRuns", here.runner.app[SHARED_RUNS])
+        await wait_for(lambda: shared.admission.calls._asking, "a question that waits for Redis")
+        await here.state.registry.close()
+        status, answer = await asking
+        assert (status, answer["error"]["code"]) == (503, "shutting_down")
+        assert not here.state.registry.ended
 
 
 async def test_places_that_were_given_up_meanwhile_are_free_afterwards(own_redis: RedisServer) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from aiostream_server.backoff import doubled_s
 from aiostream_server.errors import ToolFailed
 from aiostream_server.teams.tools.mcp.connection import Connection, McpSettings, Unreachable
 from aiostream_server.teams.tools.scope import mark_as_retrieved
@@ -103,7 +104,8 @@ class McpServer:
 
     def _back_off(self, first_s: float) -> None:
         self._failures += 1
-        wait_s = first_s if self._failures == 1 else min(_FIRST_BACKOFF_S * 2 ** (self._failures - 2), _MAX_BACKOFF_S)
+        later_s = doubled_s(self._failures - 1, first_s=_FIRST_BACKOFF_S, longest_s=_MAX_BACKOFF_S)
+        wait_s = first_s if self._failures == 1 else later_s
         self._retry_at = time.monotonic() + wait_s
 
     def _drop(self, connection: Connection) -> None:

@@ -6,17 +6,14 @@ from typing import Any, Final, cast
 
 import structlog
 from autogen_core import CancellationToken
-from autogen_core.tools import ParametersSchema, TextResultContent, ToolOverride, ToolResult, ToolSchema, Workbench
+from autogen_core.tools import ParametersSchema, TextResultContent, ToolOverride, ToolResult, ToolSchema
 from mcp import McpError
-from mcp.types import (
-    CallToolResult,
-    Tool,
-)
-from pydantic import BaseModel
+from mcp.types import CallToolResult, Tool
 
 from aiostream_server.errors import ToolFailed
 from aiostream_server.models.tool_names import valid_names
 from aiostream_server.models.tool_schemas import schema_notes
+from aiostream_server.teams.stateless_workbench import StatelessWorkbench
 from aiostream_server.teams.tools.mcp.connection import NoAnswer, Unreachable
 from aiostream_server.teams.tools.mcp.result_text import as_text
 from aiostream_server.teams.tools.mcp.server import McpServer
@@ -25,10 +22,8 @@ from aiostream_server.teams.tools.scope import limited
 _log = structlog.get_logger()
 
 
-class McpToolset(Workbench):
-    """The tools of one server, or those that `only` names. Supports concurrent calls."""
-
-    component_config_schema = BaseModel  # without fields: it is never written to component JSON
+class McpToolset(StatelessWorkbench):
+    """The tools of one server, or those that `only` names. Supports concurrent calls. The server's owner opens it."""
 
     def __init__(
         self,
@@ -148,18 +143,3 @@ class McpToolset(Workbench):
         parameters = cast(ParametersSchema, {"type": "object", "properties": {}, **tool.inputSchema})
         description = override.description if override.description is not None else tool.description or ""
         return ToolSchema(name=name, description=description, parameters=parameters)
-
-    async def start(self) -> None:
-        """The owner of the server opens it."""
-
-    async def stop(self) -> None:
-        """The owner of the server closes it."""
-
-    async def reset(self) -> None:
-        """Has no state."""
-
-    async def save_state(self) -> Mapping[str, Any]:
-        return {}
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Has no state."""
