@@ -1,6 +1,6 @@
 """The limits of one run: completion tokens, turns and tool calls."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 
 from aiostream_server.errors import TooManyToolCalls, TooManyTurns
@@ -31,7 +31,7 @@ class Budget:
         self.own_calls_left = max_own_calls
         """None without a bound."""
         self._settled = self._turns = self._tool_calls = 0
-        self._writing: Counter[str] = Counter()
+        self._writing: defaultdict[str, int] = defaultdict(int)
 
     def release(self) -> None:
         """Let go of the run, which has ended."""
@@ -45,7 +45,7 @@ class Budget:
     @property
     def unsettled(self) -> int:
         """Tokens of model calls without a report: those go on, or were broken off."""
-        return self._writing.total()
+        return sum(self._writing.values())
 
     def take(self, agent: str, tokens: int) -> int:
         """Count tokens that arrived. Returns how many of them are within the limit."""
