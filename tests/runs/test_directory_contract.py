@@ -42,7 +42,7 @@ async def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> A
 
         def make(**limits: Any) -> Directory:
             return RedisDirectory(
-                shared.connection, shared.writer, shared.mirrors, LimitsConfig(**limits), dropped.append
+                shared.connection, shared.owned, shared.writer, shared.mirrors, LimitsConfig(**limits), dropped.append
             )
 
         yield make
