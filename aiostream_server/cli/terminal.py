@@ -22,7 +22,9 @@ _HEADING: Final = re.compile(r"(?P<gap>\n*)(?P<sign>\S+) \*\*(?P<name>[^*\n]+)\*
 _BLOCK: Final = re.compile(
     r"(?P<gap>\n*)<details>\n<summary>(?P<title>.*?)</summary>\n\n(?P<body>.*?)\n*</details>", re.DOTALL
 )
-_FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
+_FENCE: Final = re.compile(
+    r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)(?:\n\n\*(?P<remark>[^*\n]+)\*)?\Z", re.DOTALL
+)
 _REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
 _ASIDE: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{InputRequested.sign}|{Notice.sign}) \*(?P<text>[^\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
@@ -30,6 +32,7 @@ _SIGN_STYLES: Final = {event.sign: f"bold {event.colour}" for event in EVENTS.va
 _INDENT: Final = "   "
 _PICTURE: Final = re.compile(r"!\[(?P<title>[^\]\n]{0,200})\]\((?P<url>https?://[^\s()<>]{1,1000})\)")
 _MAX_BLOCK_LINES: Final = 12
+_MAX_LINE_CHARS: Final = 600  # more than a signed link has
 
 
 class TerminalTranscript:
@@ -64,7 +67,11 @@ class TerminalTranscript:
         lines = _plain(body).split("\n")
         shown = lines[: self._max_lines]
         left_out = len(lines) - len(shown)
-        return [*shown, f"… {left_out} more lines"] if left_out > 1 else lines
+        if left_out == 1:
+            shown, left_out = lines, 0
+        if self._max_lines is not None:
+            shown = [_shortened(line) for line in shown]
+        return [*shown, f"… {left_out} more lines"] if left_out else shown
 
     def _print(self, text: str, style: str = "") -> None:
         self._is_empty = False
@@ -72,9 +79,16 @@ class TerminalTranscript:
         self._console.print(Text(without_controls(shown), style), end="", soft_wrap=True)
 
 
+def _shortened(line: str) -> str:
+    left_out = len(line) - _MAX_LINE_CHARS
+    return line if left_out <= 0 else f"{line[:_MAX_LINE_CHARS]} … {left_out:,} more characters"
+
+
 def _plain(body: str) -> str:
     """Remove the fence of a code block and the asterisks of a remark; align the columns of a Markdown table."""
-    if match := _FENCE.fullmatch(body) or _REMARK.fullmatch(body):
+    if match := _FENCE.fullmatch(body):
+        return match["text"] if match["remark"] is None else f"{match['text']}\n{match['remark']}"
+    if match := _REMARK.fullmatch(body):
         return match["text"]
     return _aligned(body) if body.startswith("|") else body
 

@@ -71,5 +71,6 @@ function members(shape) {
     );
     const head = element("tr", null, ["Agent", "Kind", "Model", "Tools"].map((title) => element("th", { scope: "col" }, title)));
     const table = element("table", null, element("thead", null, head), element("tbody", null, rows));
-    return element("details", null, element("summary", null, `${count(speakers.length, "agent")}, models and tools`), element("div", { class: "wide" }, table));
+    const agents = speakers.filter(({ isPerson, isManager }) => !isPerson && !isManager);
+    return element("details", null, element("summary", null, `${count(agents.length, "agent")}, models and tools`), element("div", { class: "wide" }, table));
 }

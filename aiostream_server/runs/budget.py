@@ -1,6 +1,6 @@
 """The limits of one run: completion tokens, turns and tool calls."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 
 from aiostream_server.errors import TooManyToolCalls, TooManyTurns
@@ -31,7 +31,11 @@ class Budget:
         self.own_calls_left = max_own_calls
         """None without a bound."""
         self._settled = self._turns = self._tool_calls = 0
-        self._writing: Counter[str] = Counter()
+        self._writing: defaultdict[str, int] = defaultdict(int)
+
+    def release(self) -> None:
+        """Let go of the run, which has ended."""
+        self._end = _ignore
 
     @property
     def left(self) -> int | None:
@@ -41,7 +45,7 @@ class Budget:
     @property
     def unsettled(self) -> int:
         """Tokens of model calls without a report: those go on, or were broken off."""
-        return self._writing.total()
+        return sum(self._writing.values())
 
     def take(self, agent: str, tokens: int) -> int:
         """Count tokens that arrived. Returns how many of them are within the limit."""
@@ -82,3 +86,7 @@ class Budget:
         limit = self._max_tool_calls
         if limit and self._tool_calls > limit:
             self._end(Error(TooManyToolCalls.code, f"the run was ended after its limit of {limit} tool calls"))
+
+
+def _ignore(_: FinishReason | Error) -> None:
+    """The run has ended already."""

@@ -5,7 +5,6 @@ result, later. Calls of the client's own tools are told when the run ends, as it
 refused inside is told as one of the team's own.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Final, TypeAlias
 
@@ -84,7 +83,7 @@ class HeardCalls:
     def __init__(self) -> None:
         self._tools: Final[dict[_CallKey, str]] = {}  # in the order of the calls
         self._answered: Final[dict[_CallKey, None]] = {}  # an empty set takes three times the memory
-        self._told_early: Final[Counter[_CallKey]] = Counter()
+        self._told_early: Final[dict[_CallKey, int]] = {}
 
     @property
     def unanswered(self) -> frozenset[str]:
@@ -109,14 +108,14 @@ class HeardCalls:
 
     def told_early(self, agent: str, call_id: str) -> None:
         """AutoGen will tell of this call again."""
-        self._told_early[agent, call_id] += 1
+        self._told_early[agent, call_id] = self._told_early.get((agent, call_id), 0) + 1
 
     def is_repeated(self, agent: str, call_id: str) -> bool:
         """Whether a call that AutoGen tells of was told early. Each early call counts once."""
-        if not self._told_early[agent, call_id]:
-            return False
-        self._told_early[agent, call_id] -= 1
-        return True
+        told = self._told_early.get((agent, call_id), 0)
+        if told:
+            self._told_early[agent, call_id] = told - 1
+        return told > 0
 
     def is_first_answer(self, agent: str, call_id: str) -> bool:
         """Whether the call had no answer yet. It has one from now on.

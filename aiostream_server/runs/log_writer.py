@@ -58,8 +58,12 @@ class LogWriter:
     def tell_message(self, kind: events.SpeechKind, agent: str, text: str, *, streamed: bool = False) -> bool:
         """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later.
 
-        Returns whether it was streamed: if it is too long for one event, it is streamed first.
+        Returns whether it was streamed. A text that is too long for one event is streamed first. So is every one of
+        kind `final`: only its tokens say that it belongs to the answer and not to the work before it.
         """
+        if kind == "final" and not streamed:
+            self.write_tokens(agent, kind, (text,))
+            streamed = True
         streamed = streamed or self.stream_if_long(agent, text, kind)
         speech = events.Message if kind == "final" else events.SPEECHES[kind]
         self.tell(speech(agent=agent, content=text, streamed=streamed))

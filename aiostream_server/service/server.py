@@ -22,6 +22,7 @@ from aiostream_server.service.signals import StopSignals, stop_within_s
 from aiostream_server.service.slow_imports import telling_slow_imports
 from aiostream_server.service.sockets import BACKLOG, Listening, bind
 from aiostream_server.service.status import LastReload, ProcessStatus, StatusReceiver, report
+from aiostream_server.service.stray_errors import telling_stray_errors
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
@@ -147,7 +148,7 @@ async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
     collecting = asyncio.create_task(collect_garbage(registry), name="garbage")
     warn_of_few(runner.app[STATE].registry.limits)
     try:
-        with watching_the_loop(), watching_accepts():
+        with telling_stray_errors(), watching_the_loop(), watching_accepts():
             yield
     finally:
         await end(runner)

@@ -12,16 +12,13 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import structlog
 
-from aiostream_server.teams.autogen_private.contained import for_a_thread
+from aiostream_server.service.executor import Executor
 from aiostream_server.teams.factories import place_of_error
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 _STOPPED: Final = "Event loop stopped before Future completed."  # of `run_until_complete`, in asyncio and uvloop
 
 _log = structlog.get_logger()
@@ -34,7 +31,7 @@ def run_to_its_end(
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         loop = runner.get_loop()
         loop.set_task_factory(_make_hidden)
-        loop.set_default_executor(_Executor(thread_name_prefix="asyncio"))
+        loop.set_default_executor(Executor(thread_name_prefix="asyncio"))
         task = loop.create_task(serving, name="serve")
         try:
             _run_until_done(loop, task)
@@ -92,10 +89,3 @@ async def _end_hidden() -> None:
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
-
-
-class _Executor(ThreadPoolExecutor):
-    """The default executor of the loop, for `asyncio.to_thread` and for tools that are plain functions."""
-
-    def submit(self, function: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> "Future[_T]":
-        return super().submit(for_a_thread(function), *args, **named)

@@ -45,6 +45,7 @@ class Pending:
 class TurnQueue:
     def __init__(self) -> None:
         self._turns: list[Pending] = []
+        self._last_seen: Pending | None = None  # the newest turn when the last attempt began
         self._outage = 0  # attempts since the database worked
 
     def __len__(self) -> int:
@@ -71,6 +72,7 @@ class TurnQueue:
     def take(self, *, even_held: bool) -> Sequence[Pending]:
         """The oldest turn of each conversation with a turn that is due; first those that a caller waits for."""
         now = time.monotonic()
+        self._last_seen = self._turns[-1] if self._turns else None
         waited_for = {each.name for each in self._turns if not each.failures}
         due = waited_for | {each.name for each in self._turns if even_held or each.due_at <= now}
         oldest: dict[str, Pending] = {}
@@ -98,7 +100,8 @@ class TurnQueue:
         self._turns = [each for each in self._turns if each not in group]
 
     def hold(self, group: Sequence[Pending], *, is_outage: bool) -> tuple[Sequence[Pending], Sequence[Pending]]:
-        """Try these again later, and what waits behind them. In an outage all that is held waits, and delays no other.
+        """Try these again later, and what waits behind them. In an outage all that is held waits, and delays no other;
+        what has waited as long as the group is held too: an attempt of its own would take as long again.
 
         Returns those that are held since now, and those that are given up because too much is held.
         """
@@ -106,13 +109,16 @@ class TurnQueue:
         room = MAX_HELD_BYTES - sum(each.size_bytes for each in self._turns if each.failures)
         told: list[Pending] = []
         lost: list[Pending] = []
-        for each in [*group, *(each for each in self._turns if each.name in names and each not in group)]:
+        behind = [each for each in self._turns if each.name in names and each not in group]
+        beside = [each for each in self._untried() if each.name not in names] if is_outage else []
+        for each in [*group, *behind, *beside]:
             each.is_being_written = False
             if not each.failures:
                 room -= each.size_bytes
                 if room < 0:
                     room += each.size_bytes
-                    lost.append(each)
+                    if each.name in names:
+                        lost.append(each)
                     continue
                 told.append(each)
             each.failures += 1
@@ -124,6 +130,16 @@ class TurnQueue:
                 if each.failures:
                     each.due_at = max(each.due_at, now + _backoff_s(self._outage))
         return told, lost
+
+    def _untried(self) -> Sequence[Pending]:
+        """Those that were there when the last attempt began."""
+        found: list[Pending] = []
+        for each in self._turns:
+            if not each.failures and not each.is_being_written:
+                found.append(each)
+            if each is self._last_seen:
+                return found
+        return ()
 
     def clear(self) -> Sequence[Pending]:
         turns, self._turns = self._turns, []

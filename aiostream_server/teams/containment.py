@@ -101,12 +101,13 @@ def work_in(frame: FrameType | None) -> Work | None:
     while frame is not None:
         task = frame.f_locals.get("self") if frame.f_code in _STEPS else None
         if isinstance(task, _Contained):
-            return _work_of(task.context)
+            return work_of(task.context)
         frame = frame.f_back
     return None
 
 
-def _work_of(context: Context) -> Work:
+def work_of(context: Context) -> Work:
+    """What the task or thread with this context is doing."""
     run, what = context.get(_run), context.get(_running) or _TEAM
     agent = next((value for value in context.values() if isinstance(value, AgentId)), None)
     return Work(

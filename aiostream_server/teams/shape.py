@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from autogen_agentchat.agents import UserProxyAgent
-from autogen_agentchat.base import TerminationCondition
+from autogen_agentchat.base import AndTerminationCondition, OrTerminationCondition, TerminationCondition
+from autogen_agentchat.conditions import FunctionalTermination
 from autogen_agentchat.teams import (
     DiGraph,
     GraphFlow,
@@ -20,7 +22,7 @@ from autogen_agentchat.teams import (
 
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import UNNAMED
-from aiostream_server.teams.autogen_private.structure import TeamParts, parts_of, run_by_tool
+from aiostream_server.teams.autogen_private.structure import TeamParts, conditions_in, parts_of, run_by_tool
 from aiostream_server.teams.termination_text import counted, termination_texts
 
 Order: TypeAlias = Literal["ring", "chosen", "handoffs", "graph", "unknown"]
@@ -204,10 +206,18 @@ def _ends(parts: TeamParts) -> Iterator[str]:
 
 
 def _conditions(condition: TerminationCondition) -> Iterator[str]:
+    """What holds a function cannot be dumped, and AutoGen warns of it. So `|` and `&` are taken apart."""
     kind = type(condition).__name__
+    inner = [each for each in conditions_in(condition) if isinstance(each, TerminationCondition)]
+    if isinstance(condition, OrTerminationCondition):
+        return chain.from_iterable(map(_conditions, inner))
+    if isinstance(condition, AndTerminationCondition):
+        return iter([" and ".join(" or ".join(_conditions(each)) for each in inner)])
+    if isinstance(condition, FunctionalTermination):
+        return termination_texts(kind, {})
     try:
         dumped = condition.dump_component()
-    except Exception:  # conditions that hold functions, and a user's own classes, cannot be dumped
+    except Exception:  # a user's own class may lack what it takes
         return termination_texts(kind, {})
     return termination_texts(dumped.provider, dumped.config)
 

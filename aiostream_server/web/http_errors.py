@@ -29,6 +29,7 @@ _ADVICE: Final = (
     (re.compile(r"^(?!/v1/).*/(?:chat/completions|models|runs)$"), _BASE_URL),
     (re.compile(r"/responses/(?:compact|input_tokens)$"), "this is not served; /v1/responses is"),
     (re.compile(r"/conversations(?:/|$)"), "none is created: send /v1/responses a name of yours as `conversation`"),
+    (re.compile(r"/v1/."), _USE),
     (re.compile(r"/(?:completions|messages|embeddings|chat|generate|assistants)(?:/|$)"), _USE),
 )
 """What tells a frequent mistake in a path, and what to do about it."""

@@ -50,3 +50,12 @@ def test_a_request_for_input_has_no_asterisks() -> None:
     assert (
         shown("Which year?", "\n\n🙋 *Desk waits for your answer*") == "Which year?\n\n🙋 Desk waits for your answer\n"
     )
+
+
+def test_a_long_line_of_a_result_is_shortened_and_a_remark_below_a_fence_has_no_asterisks() -> None:
+    block = "📦 big</summary>\n\n```text\n{}\n```\n\n*… more was left out*"
+    piece = f"<details>\n<summary>{block.format('x' * 7_900)}\n\n</details>"
+    assert shown(piece) == f"📦 big\n   {'x' * 600} … 7,300 more characters\n   … more was left out\n"
+    out = io.StringIO()
+    TerminalTranscript(Console(file=out, highlight=False), full=True).show(piece)
+    assert "x" * 7_900 in out.getvalue()

@@ -100,7 +100,12 @@ def test_one_of_a_gallery(tmp_path: Path, document: object, name: str, provider:
 @pytest.mark.parametrize(
     ("choose", "words"),
     [
-        (None, 'holds 4 teams and agents: choose one of "First", "Second Team", 3 ("Same"), 4 ("Same")'),
+        (
+            None,
+            "holds 4 teams and agents: choose one with `teams add --choose`: {}".format(
+                '"First", "Second Team", 3 ("Same"), 4 ("Same")'
+            ),
+        ),
         ("third", 'nothing in it is called "third": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
         ("5", 'nothing in it is called "5": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
         ("0", 'nothing in it is called "0": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
@@ -125,7 +130,9 @@ def test_a_label_that_repeats_the_class_does_not_count(tmp_path: Path) -> None:
     """`dump_component()` writes such labels. The name counts, or the class of a component without one."""
     agents = [labelled(assistant(name), "AssistantAgent") for name in ("writer", "critic")]
     path = written(tmp_path / "g.json", [*agents, TEAM, labelled(assistant("critic"), "Another")])
-    with pytest.raises(ConfigError, match='choose one of "writer", "critic", "RoundRobinGroupChat", "Another"'):
+    with pytest.raises(
+        ConfigError, match='choose one with `teams add --choose`: "writer", "critic", "RoundRobinGroupChat", "Another"'
+    ):
         read_component(path)
     assert read_component(path, "roundrobingroupchat") == TEAM
     assert read_component(path, "critic") == agents[1]
@@ -203,7 +210,7 @@ def test_what_is_no_team(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
-    for path, words in ((tmp_path / "missing.json", "No such file"), (tmp_path, "Is a directory")):
+    for path, words in ((tmp_path / "missing.json", "no such file"), (tmp_path, "is a directory")):
         with pytest.raises(ConfigError, match=words):
             read_component(path)
 

@@ -16,11 +16,17 @@ from tests.kit.waiting import DEADLINE_S, wait_for
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that no other program is given before this process ends: a socket stays bound to it.
+
+    A server that sets `SO_REUSEADDR`, as all do, can listen on it, again after a restart, too. Until it does, the port
+    refuses connections. A port that was merely free a moment ago may be the local port of some connection by then.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port: int = reserved.getsockname()[1]
+    reserved.detach()
+    return port
 
 
 @contextmanager

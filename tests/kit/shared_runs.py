@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiostream_server.runs.shared.backend import SharedRuns
 
 _NOTHING = Script.of("return 0")
-_LEASE_S = 10.0  # half of it is how long a renewal may take on a busy machine before it is an outage
+_LEASE_S = 60.0  # half of it is how long a renewal may take on a busy machine before it is an outage
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def settled(*nodes: "SharedRuns") -> None:
     """Return when Redis has done what these were about to ask for, and its messages have arrived."""
     for _ in range(4):
         for node in nodes:
-            await node.admission.settle()
+            await node.admission.calls.settle()
             await node.connection.run(_NOTHING)
         for _ in range(5):
             await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 from aiostream_server.config.model import TeamConfig
 from tests.kit.needs import needs
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
-from tests.kit.serving import config_for, serving
+from tests.kit.serving import config_for, sample_team, serving
 from tests.page.browsing import browser, window
 
 pytestmark = [needs("browser"), pytest.mark.timeout(120)]
@@ -71,3 +71,12 @@ async def test_a_run_that_the_server_has_forgotten_is_told_as_such(tmp_path: Pat
         await shown.page.wait_for_selector('#problem:has-text("run-of/long %ago")')
         await shown.page.get_by_role("link", name="Back to the teams").click()
         await shown.page.wait_for_selector(".card")
+
+
+async def test_a_card_counts_neither_the_user_nor_what_chooses_the_next_speaker(tmp_path: Path) -> None:
+    teams = sample_team("selected"), sample_team("swarm_hands_off"), sample_team("selected_person")
+    async with serving(config_for("http://127.0.0.1:9/v1", *teams), tmp_path) as server, browser() as opened:
+        shown = await window(opened, server.url)
+        await shown.page.wait_for_selector(".card svg")
+        counts = [(await each.inner_text()).partition(",")[0] for each in await shown.page.locator("summary").all()]
+        assert counts == ["2 agents", "1 agent", "2 agents"]

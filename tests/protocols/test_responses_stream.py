@@ -20,15 +20,19 @@ from aiostream_server.events import (
     Entry,
     Error,
     Event,
+    Message,
+    ModelCalled,
     Notice,
     Restarted,
     Routing,
     RunFinished,
     RunStarted,
+    Thinking,
     Token,
     TokenCount,
     ToolRequested,
     ToolResult,
+    Usage,
 )
 from aiostream_server.events.fixed_notices import RESTARTED
 from aiostream_server.present import Page
@@ -139,6 +143,23 @@ def test_every_word_stands_once_in_the_items(told: Told, view: DisplayOptions) -
             assert text.count(mark) == 1 + (mark in repeated)
         elif told.final is not None and mark in told.final.content:
             assert mark in text
+
+
+def test_an_agent_that_speaks_while_an_answer_ends_keeps_its_item() -> None:
+    events: Sequence[Event] = [
+        RunStarted("m"),
+        Token("Ann", "The answer.", "final"),
+        Token("Cy", "Well, ", "thinking"),
+        Message("Ann", "The answer.", streamed=True),
+        Token("Ann", "Hm.", "thinking"),
+        Thinking("Ann", "Hm.", streamed=True),
+        Token("Cy", "I think.", "thinking"),
+        Thinking("Cy", "Well, I think.", streamed=True),
+        Answer("Ann", "The answer.", streamed=True),
+        END,
+    ]
+    output = events_in(streamed(entries_of(events), TRANSCRIPT))[-1]["response"]["output"]
+    assert output[1]["summary"] == [{"type": "summary_text", "text": "**Cy**\n\nWell, I think."}]
 
 
 @settings(max_examples=40)
@@ -253,6 +274,35 @@ def test_calls_of_the_clients_tools_are_open_calls() -> None:
         ("call_a", "f", '{"x": 1}'),
         ("call_b", "g", "{}"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "statuses"),
+    [
+        ([RunFinished("length", TokenCount(), 0.1)], ["incomplete"]),
+        ([RunFinished("cancelled", TokenCount(), 0.1)], ["incomplete"]),
+        ([Error("too slow", "run_timeout"), RunFinished("error", TokenCount(), 0.1)], ["incomplete"]),
+        (
+            [
+                Usage("A", 7, 5, "m"),
+                Notice("A", "is cut off", "length"),
+                Answer("A", "Half a", streamed=True),
+                RunFinished("length", TokenCount(), 0.1),
+            ],
+            ["incomplete", "completed"],
+        ),
+        ([Answer("A", "Half a", streamed=True), END], ["completed"]),
+        ([ModelCalled("B", "m"), RunFinished("cancelled", TokenCount(), 0.1)], ["completed"]),
+    ],
+)
+def test_an_answer_that_was_cut_off_is_incomplete(told: list[Event], statuses: list[str]) -> None:
+    """Also where the team had nothing more to say: its words until then are a whole message in the log."""
+    said: list[Event] = [RunStarted("m"), Token("A", "Half a", "final"), Message("A", "Half a", streamed=True)]
+    events = events_in(streamed(entries_of([*said, *told])))
+    accepted(events)
+    assert [item["status"] for item in events[-1]["response"]["output"]] == statuses
+    done = [event["item"]["status"] for event in events if event["type"] == "response.output_item.done"]
+    assert done == statuses
 
 
 def test_a_forced_call_is_the_answer() -> None:

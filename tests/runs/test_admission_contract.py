@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from aiostream_server.runs.shared.backend import SharedRuns
 
 A, B = Owner("a"), Owner("b")
+PATIENT: Final = {"queue_timeout_s": 3_600.0}
+"""Callers wait as long as a busy machine makes them, where the test says nothing else."""
 
 
 class SlotsByOwner:
@@ -72,13 +74,13 @@ NewAdmission: TypeAlias = Callable[..., SlotsByOwner]
 @pytest.fixture(params=["memory", *STORES])
 async def admission(request: pytest.FixtureRequest) -> AsyncIterator[NewAdmission]:
     if request.param == "memory":
-        yield lambda **limits: SlotsByOwner(MemoryAdmission(LimitsConfig(**limits)), None)
+        yield lambda **limits: SlotsByOwner(MemoryAdmission(LimitsConfig(**PATIENT | limits)), None)
         return
     redis: RedisServer = request.getfixturevalue("redis_servers")(request.param)
     async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
 
         def make(**limits: Any) -> SlotsByOwner:
-            shared.admission.limit(LimitsConfig(**limits))
+            shared.admission.limit(LimitsConfig(**PATIENT | limits))
             return SlotsByOwner(shared.admission, shared)
 
         yield make

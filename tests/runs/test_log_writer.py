@@ -70,9 +70,16 @@ def test_a_long_whole_message_arrives_complete_as_tokens(how: str, char: str) ->
 
 
 def test_a_short_one_is_told_once() -> None:
-    run = listening("A")
+    run = listening("A", "B")
     run.recorder.whole("A", "x" * 4_000)
     assert run.told == [Message("A", "x" * 4_000)]
+
+
+def test_a_short_one_of_an_answering_agent_is_told_as_a_part_of_the_answer() -> None:
+    run = listening("A", "B", answer_from=["A"])
+    run.recorder.whole("A", "x")
+    tell_answer(run.recorder, TeamEnding())
+    assert run.told == [Token("A", "x", "final"), Message("A", "x", streamed=True), Answer("A", "x", streamed=True)]
 
 
 @given(st.text(st.sampled_from([*_WORST, "b"]), max_size=300).map(lambda text: text * 80))

@@ -310,10 +310,10 @@ async def test_roles_decide_before_words() -> None:
     ]
 
 
-async def test_an_answering_agents_whole_message_is_an_answer_that_was_not_streamed() -> None:
+async def test_an_answering_agents_whole_message_is_the_answer_and_what_others_say_later_is_not() -> None:
     run = listening("A", "B", answer_from=("A",))
     tell(run, text("so"), text("fine", "B"))
-    assert run.recorder.answer == Answer("A", "so")
+    assert run.recorder.answer == Answer("A", "so", streamed=True)
     assert run.recorder.last == Answer("B", "fine")
 
 

@@ -26,6 +26,7 @@ TEAMS = {
     "blocking-for-a-while": "tests.service.teams:blocks_the_loop_for_a_while",
     "stumbling": "tests.service.teams:stumbles",
     "blocking-tool": "tests.service.teams:blocks_in_a_tool",
+    "holding-tool": "tests.service.teams:holds_the_lock_in_a_thread",
     "blocking-agent": "tests.service.teams:blocks_in_an_agent",
     "deaf-for-ever": "tests.service.teams:deaf_for_ever",
 }

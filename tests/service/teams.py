@@ -80,6 +80,17 @@ def blocks_in_a_tool(context: TeamContext) -> RoundRobinGroupChat:
     return RoundRobinGroupChat([AssistantAgent("Worker", context.model(), tools=list(tools))], max_turns=1)
 
 
+def _hold_the_lock() -> str:
+    """Holds Python's lock in one call of C."""
+    sum(range(60_000_000))
+    return "late"
+
+
+def holds_the_lock_in_a_thread(context: TeamContext) -> RoundRobinGroupChat:
+    tools = [FunctionTool(_hold_the_lock, name="look_up", description="look up")]
+    return RoundRobinGroupChat([AssistantAgent("Worker", context.model(), tools=list(tools))], max_turns=1)
+
+
 class BusyAgent(AssistantAgent):
     """Holds Python's lock for a while, in C."""
 

@@ -75,12 +75,12 @@ async def test_runs_without_a_viewer_may_finish_too(tmp_path: Path, provider: Sc
 async def test_after_the_deadline_every_stream_is_written_to_its_end(
     tmp_path: Path, provider: ScriptedProvider, loop: str
 ) -> None:
-    """100 streams, of both kinds."""
+    """30 streams, of both kinds. A busy machine has a second for all of them."""
     provider.script(lambda _: ScriptedAnswer("a ", Stall()))
     async with stoppable(tmp_path, provider, loop=loop, drain_s=0.3) as server, AsyncExitStack() as stack:
-        chats = [await stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(50)]
+        chats = [await stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(15)]
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        posts = [session.post(f"{server.url}/v1/runs", json=chat_body("hi", model="solo")) for _ in range(50)]
+        posts = [session.post(f"{server.url}/v1/runs", json=chat_body("hi", model="solo")) for _ in range(15)]
         typed = [await stack.enter_async_context(post) for post in posts]
         await (await provider.request(len(chats) + len(typed))).sent(1)
         stopped_at = stop(server)
@@ -90,7 +90,7 @@ async def test_after_the_deadline_every_stream_is_written_to_its_end(
     assert all(chat.done and chat.finish_reasons == ["error"] for chat in chats)
     assert {(events[-1]["type"], events[-1]["reason"]) for events in told} == {("run_finished", "interrupted")}
     assert [events[-1]["seq"] for events in told] == [len(events) for events in told]
-    assert [line["outcome"] for line in server.named("run_finished")] == ["interrupted"] * 100
+    assert [line["outcome"] for line in server.named("run_finished")] == ["interrupted"] * 30
 
 
 async def test_an_idle_server_ends_at_once_and_kept_alive_connections_do_not_delay_it(

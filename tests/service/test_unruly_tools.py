@@ -18,6 +18,7 @@ SAYS = {
     "forks": "the child ended with 7",
     "stops_an_iteration": "the function raised StopIteration",
     "stops_an_iteration_in_a_thread": "the function raised StopIteration",
+    "stops_an_iteration_in_its_own_pool": "the function raised StopIteration",
 }
 """What the model is told; of the other tools that they acted."""
 
@@ -58,6 +59,13 @@ async def test_the_streams_of_others_go_on(loop: str, tmp_path: Path) -> None:
         assert {line["raised_by"] for line in contained} == {"the tool exits", "the tool leaves_a_task"}
         causes = {line["cause"] for line in server.named("event_loop_survived")}
         assert causes == {"SystemExit in a callback", "a call of loop.stop()", "a cancellation of all tasks"}
+
+        (failed,) = server.named("thread_failed")
+        assert (failed["error"], failed["thread"]) == ("ZeroDivisionError", "reckoner")
+        (ignored,) = server.named("error_ignored")
+        assert (ignored["error"], ignored["raised_by"].rpartition(".")[2]) == ("KeyError", "__del__")
+        assert all("unruly_teams.py:" in line["place"] for line in (failed, ignored))
+        assert not any("Traceback" in line for line in server.lines)
 
         await asked(server, "interrupts")  # taken for the signal that it is: the server drains
         assert await server.end() == 0

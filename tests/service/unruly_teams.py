@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent
@@ -81,6 +83,26 @@ async def stops_an_iteration_in_a_thread() -> str:
     return await asyncio.to_thread(stops_an_iteration)
 
 
+async def stops_an_iteration_in_its_own_pool() -> str:
+    with ThreadPoolExecutor() as pool:
+        await asyncio.get_running_loop().run_in_executor(pool, stops_an_iteration)
+    return "acted"
+
+
+async def fails_unseen() -> str:
+    """In a thread, and where Python ignores the error."""
+
+    class Careless:
+        def __del__(self) -> None:
+            raise KeyError("del")
+
+    thread = Thread(target=lambda: 1 / 0, name="reckoner")
+    thread.start()
+    thread.join()
+    Careless()
+    return "acted"
+
+
 TOOLS = (
     exits,
     exits_in_a_callback,
@@ -91,6 +113,8 @@ TOOLS = (
     forks,
     stops_an_iteration,
     stops_an_iteration_in_a_thread,
+    stops_an_iteration_in_its_own_pool,
+    fails_unseen,
 )
 
 

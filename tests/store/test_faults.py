@@ -39,11 +39,11 @@ TABLE: Final = "aiostream_memories"
 
 
 @asynccontextmanager
-async def quick_store(path: Path) -> AsyncIterator[Conversations]:
+async def quick_store(path: Path, timeout_s: float = 0.02) -> AsyncIterator[Conversations]:
     """A store that waits only shortly for locks."""
     url = find_url(ConversationsConfig(url=f"sqlite:///{path}"), path.parent)
-    reader = TurnReader(url, timeout_s=0.02)
-    writer = TurnWriter(url, timeout_s=0.02, expiry_s=1e6)
+    reader = TurnReader(url, timeout_s=timeout_s)
+    writer = TurnWriter(url, timeout_s=timeout_s, expiry_s=1e6)
     try:
         yield Conversations(reader, writer, expiry_s=1e6, clock=lambda: 1e9)
     finally:
@@ -288,6 +288,25 @@ async def test_many_held_turns_delay_no_new_one(migrated_file: Path, tmp_path: P
             database.execute("ROLLBACK")
         await store.settle()
         assert len(await store.summaries()) == 1_011
+
+
+async def test_turns_that_wait_while_the_database_fails_are_told_with_the_first(
+    migrated_file: Path, tmp_path: Path
+) -> None:
+    """A transaction takes 64 of them, and a silent database fails each transaction only after its timeout."""
+    shutil.copy(migrated_file, tmp_path / "kept.db")
+    async with quick_store(tmp_path / "kept.db", timeout_s=1.0) as store:
+        with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as database, capture_logs() as logs:
+            database.execute("BEGIN IMMEDIATE")
+            chats = [TALK._replace(conversation=f"{number}") for number in range(500)]
+            told = await asyncio.gather(*(say(store, "x", None, chat) for chat in chats), return_exceptions=True)
+            assert {type(each) for each in told} == {NotWrittenYet}
+            attempts = [line["turns"] for line in logs if line["event"] == "conversations_not_written"]
+            assert sum(attempts) == 500
+            assert len(attempts) <= 2  # the first one may have begun before the others came
+            database.execute("ROLLBACK")
+        await store.settle()
+        assert len(await store.summaries()) == 500
 
 
 class Cable:

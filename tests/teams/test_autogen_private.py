@@ -23,6 +23,7 @@ from autogen_agentchat.agents import (
     SocietyOfMindAgent,
     UserProxyAgent,
 )
+from autogen_agentchat.conditions import MaxMessageTermination
 from autogen_agentchat.messages import MessageFactory
 from autogen_agentchat.teams import (
     BaseGroupChat,
@@ -166,6 +167,9 @@ PRIVATE: Final[dict[str, Private]] = {
     "_func": Private(_tool, "a run cannot list the tools that AutoGen runs in threads, and fails"),
     "_handoffs": Private(_agent, "`teams show` lists no handoffs"),
     "_termination_condition": Private(_group, "`teams show` does not say when the team ends"),
+    "_conditions": Private(
+        lambda: MaxMessageTermination(1) | MaxMessageTermination(2), "`teams show` does not say when the team ends"
+    ),
     "_max_turns": Private(_group, "`teams show` does not say when the team ends"),
     "_graph": Private(_graph, "`teams show` lists no edges of a GraphFlow"),
     "_selector_func": Private(_selector, "`teams show` names a model as selector where a function selects"),

@@ -70,7 +70,7 @@ async def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     for problem, words in zip(
         problems,
         ["No module named", "no attribute 'missing'", "is a int: expected a function", "KeyError: 'no such setting'",
-         "cannot be read: No such file", "is not JSON", "no.such.Class is not allowed", "neither a team nor",
+         "cannot be read: no such file", "is not JSON", "no.such.Class is not allowed", "neither a team nor",
              "holds a model, not a team"],
         strict=True,
     ):  # fmt: skip

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult
+from autogen_agentchat.teams import RoundRobinGroupChat
 
 from aiostream_server.config.model import DemoModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
@@ -323,6 +325,29 @@ async def test_a_team_whose_agents_cannot_call_the_clients_tools_is_noted(tmp_pa
     notes: list[str] = []
     assert await find_problems(loaded(tmp_path, text), state_directory=tmp_path, notes=notes) == []
     assert notes == ["[[teams]] #1 (nested) client_tools: none of its agents can call the client's tools"]
+
+
+def endless(context: TeamContext) -> RoundRobinGroupChat:
+    return RoundRobinGroupChat([AssistantAgent("A", context.model()), AssistantAgent("B", context.model())])
+
+
+async def test_a_team_that_never_ends_is_noted(tmp_path: Path) -> None:
+    text = """
+        [[teams]]
+        id = "talk"
+        factory = "tests.teams.test_factories:endless"
+        [[teams]]
+        id = "pair"
+        factory = "tests.kit.sample_teams:pair"
+        [[teams]]
+        id = "lone"
+        factory = "tests.kit.sample_teams:solo"
+    """
+    notes: list[str] = []
+    assert await find_problems(loaded(tmp_path, text), state_directory=tmp_path, notes=notes) == []
+    assert notes == [
+        "[[teams]] #1 (talk) never ends by itself: give the RoundRobinGroupChat a termination_condition or max_turns"
+    ]
 
 
 def test_the_decorator_takes_every_key_of_a_team() -> None:

@@ -136,6 +136,19 @@ def test_termination_conditions_are_words() -> None:
     assert shape.ends == ("when a function says so",)
 
 
+def test_conditions_beside_one_that_cannot_be_dumped_are_told() -> None:
+    """AutoGen refuses to dump any of them, and warns of it."""
+    function = FunctionalTermination(lambda messages: len(messages) > 2)
+    ends = (function & TextMentionTermination("STOP")) | TimeoutTermination(2) | function
+    shape = shape_of(RoundRobinGroupChat([agent("A")], termination_condition=ends))
+    assert isinstance(shape, TeamShape)
+    assert shape.ends == (
+        'when a function says so and when "STOP" is said',
+        "after 2 s",
+        "when a function says so",
+    )
+
+
 def test_an_orchestrators_model_keeps_its_name() -> None:
     client = StreamingClient(DemoProvider(), label=ModelLabel("large", "gpt-4.1", "openai"))
     team = MagenticOneGroupChat([agent("A")], model_client=client)

@@ -235,6 +235,18 @@ async def test_a_server_that_never_answers_is_unreachable() -> None:
             await Database.open("mute", config)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("missing.db", "there is no such file; the path"), ("", "its file cannot be read: is a directory")],
+)
+async def test_a_file_that_cannot_be_opened_is_told_with_the_reason_and_without_its_path(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    with pytest.raises(DatabaseUnreachable, match=f"'x' cannot be reached: {why}") as caught:
+        await Database.open("x", DatabaseConfig(url=f"sqlite:///{tmp_path / name}"))
+    assert tmp_path.name not in str(caught.value)
+
+
 async def test_a_locked_file_is_unreachable_after_the_statement_timeout(tmp_path: Path, shop_path: Path) -> None:
     path = tmp_path / "locked.db"
     path.write_bytes(shop_path.read_bytes())  # noqa: ASYNC240

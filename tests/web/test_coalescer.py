@@ -95,13 +95,14 @@ async def test_quick_tokens_come_together_and_none_late() -> None:
         log.append(END)
 
     async with bare_stream() as bare, viewed(say) as arrived:
-        times = [each.at for each in tokens(arrived) for _ in each.text.split()]
-        assert "".join(each.text for each in tokens(arrived)) == "".join(f"w{number} " for number in range(100))
-        assert len(tokens(arrived)) <= (left[-1] - left[0]) / COALESCE_S + 3 < 100
-        late = sorted(there - went for went, there in zip(left, times, strict=True))
-        assert late[-1] < COALESCE_S + LATE_S + 5 * bare.worst_s
-        gaps = [later.at - earlier.at for earlier, later in pairwise(tokens(arrived)[:-1])]
-        assert min(gaps) > COALESCE_S - LATE_S - 5 * bare.worst_s
+        pass
+    times = [each.at for each in tokens(arrived) for _ in each.text.split()]
+    assert "".join(each.text for each in tokens(arrived)) == "".join(f"w{number} " for number in range(100))
+    assert len(tokens(arrived)) <= (left[-1] - left[0]) / COALESCE_S + 3 < 100
+    late = sorted(there - went for went, there in zip(left, times, strict=True))
+    assert late[-1] < COALESCE_S + LATE_S + 5 * bare.worst_s
+    gaps = [later.at - earlier.at for earlier, later in pairwise(tokens(arrived)[:-1])]
+    assert min(gaps) > COALESCE_S - LATE_S - 5 * bare.worst_s
 
 
 @pytest.mark.parametrize(("chars", "interval_s"), [(18_000, 0.25), (36_000, 0.47)])
@@ -117,7 +118,7 @@ async def test_the_interval_grows_with_the_answer(chars: int, interval_s: float)
 
     async with bare_stream() as bare, viewed(say, coalesce_s=0.05) as arrived:
         later = tokens(arrived)[-4:-1]  # the end releases what waits
-        assert min(after.at - before.at for before, after in pairwise(later)) > 0.7 * interval_s - 5 * bare.worst_s
+    assert min(after.at - before.at for before, after in pairwise(later)) > 0.7 * interval_s - 5 * bare.worst_s
 
 
 async def test_a_lone_token_is_not_held() -> None:
@@ -133,7 +134,7 @@ async def test_a_lone_token_is_not_held() -> None:
 
     async with bare_stream() as bare, viewed(say) as arrived:
         late = [there.at - went for went, there in zip(left, tokens(arrived), strict=True)]
-        assert max(late) < LATE_S + 5 * bare.worst_s
+    assert max(late) < LATE_S + 5 * bare.worst_s
 
 
 async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:

@@ -281,7 +281,7 @@ async def test_a_slow_reader_gets_it_whole_however_long_that_takes(tmp_path: Pat
                 piece = await loop.sock_recv(client, 128 * 1024)
                 assert piece, "cut off"
                 received += piece
-                most = max(most, *(each.get_write_buffer_size() for each in transports(server)))
+                most = max([most, *(each.get_write_buffer_size() for each in transports(server))])
                 await asyncio.sleep(0.01)  # the reader is slow
         assert time.monotonic() - started_at > 0.5
     assert received.partition(b"\r\n\r\n")[2] == content

@@ -72,6 +72,20 @@ async def test_who_decides(
             assert await presented(server, model, **headers) == expected
 
 
+async def test_an_answer_that_comes_in_one_piece_stands_once_in_each_presentation(tmp_path: Path) -> None:
+    """Data, pictures, and what agents say that do not stream, are no work of the team."""
+    team = sample_team("only_runs", answer_from=["Batch"])
+    async with serving(config_for("http://127.0.0.1:9/v1", team), tmp_path) as server:
+        for model, shown in {
+            "only-runs": ("✅ **Batch**\n\nall at once", ""),
+            "only-runs:reasoning": ("all at once", ""),
+            "only-runs:answer": ("all at once", ""),
+        }.items():
+            answer = await ask(server.url, "hi", model=model)
+            reasoning = "".join(_reasoning(frame["choices"][0]["delta"]) for frame in answer.frames)
+            assert (answer.text, reasoning) == shown, model
+
+
 @pytest.mark.parametrize("model", ["solo:loud", "solo:", "auto:Answer"])
 async def test_another_word_is_not_found_and_the_error_names_the_three(tmp_path: Path, model: str) -> None:
     async with ScriptedProvider() as provider, serving(served(provider), tmp_path) as server:

@@ -52,6 +52,8 @@ async def keyed_team(tmp_path: Path, *replies: Reply) -> AsyncIterator[tuple[Ser
         ("/v1/completions", "use /v1/chat/completions"),
         ("/v1/embeddings", "use /v1/chat/completions"),
         ("/v1/messages", "use /v1/chat/completions"),
+        ("/v1/files", "use /v1/chat/completions"),
+        ("/api/v1/moderations", "use /v1/chat/completions"),
         ("/api/chat", "use /v1/chat/completions"),
         ("/api/generate", "use /v1/chat/completions"),
         ("/v1", "the base URL ends in /v1; use /v1/chat/completions"),

@@ -122,9 +122,8 @@ class Mirror(MemoryLog):
         if self._missing_since is None:
             self._missing_since = now
         elif now - self._missing_since > _LOST_S:
-            wall, last = time.time(), self.committed
-            self._jump(Entry(last + RESERVED_AHEAD, wall, Dropped(first=last + 1)))
-            self._take_entry(Entry(self.committed + 1, wall, RunFinished("interrupted", TokenCount(), 0.0)))
+            self.drop_all(self.committed + RESERVED_AHEAD)  # readers get a `Dropped` for these
+            self._take_entry(Entry(self.committed + 1, time.time(), RunFinished("interrupted", TokenCount(), 0.0)))
 
     def _take_message(self, payload: bytes) -> None:
         if not self.take(payload):

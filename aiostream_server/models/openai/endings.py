@@ -83,4 +83,6 @@ def _meaning(word: str | None) -> _Meaning:
 
 
 def _normal(word: str) -> str:
+    if word in _MEANINGS:
+        return word
     return re.sub(r"[^a-z]+", "_", word.strip().lower()).strip("_").removeprefix("finish_reason_")

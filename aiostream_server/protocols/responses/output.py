@@ -15,6 +15,7 @@ from aiostream_server.events import (
     Error,
     Event,
     InputRequested,
+    Message,
     Notice,
     Restarted,
     Routing,
@@ -23,6 +24,7 @@ from aiostream_server.events import (
     Token,
     ToolRequested,
     ToolResult,
+    Usage,
 )
 from aiostream_server.present.escaped_view import ANSWERED, EscapedView
 from aiostream_server.present.escaping import Page
@@ -58,6 +60,7 @@ class Output:
         self._calls: Final[Calls] = kept.calls
         self._is_json: Final = kept.is_json
         self._has_answered = False
+        self._is_said = False  # an answering agent's message is whole: the next event says whether it was cut off
         self._waiting: Action | None = None  # a call of the team's own: its result continues its item
         self._own_calls: dict[str, str] = {}  # calls without an output, for Open WebUI
         self._called = 0
@@ -65,9 +68,10 @@ class Output:
     def show(self, event: Event) -> Iterator[WireEvent]:
         if isinstance(event, Routing) and event.team is not None and self._by_team:
             self._shows_work = self._by_team.get(event.team) != "answer"
-        cut: ItemStatus = "completed"
-        if isinstance(event, Error | Restarted) or (isinstance(event, RunFinished) and event.reason in _CUT):
-            cut = "incomplete"
+        cut: ItemStatus = "incomplete" if _cuts(event) else "completed"
+        if self._is_said and not isinstance(event, Usage):
+            self._is_said = False
+            yield from self.writer.close(cut)
         for part in self._parts.of(event):
             if self._escaped is None:
                 yield from self._show(part, cut)
@@ -85,8 +89,11 @@ class Output:
         if not isinstance(part, ToolResult | ActionToken):
             self._waiting = None
         if isinstance(part, Opened):
+            self._is_said = False
             yield from self.writer.close()
             yield from self._open(part)
+        elif isinstance(part, Closed) and isinstance(part.said, Message) and part.kind == "final":
+            self._is_said = True
         elif isinstance(part, Closed):
             yield from self.writer.close("completed" if part.said is not None else cut)
         elif not isinstance(part, ActionToken):  # the client may run a call only once its arguments are accepted
@@ -177,6 +184,18 @@ class Output:
         for call_id in self._own_calls.values():
             yield from self.writer.call_output(call_id, _NO_OUTPUT, "incomplete")
         self._own_calls = {}
+
+
+def _cuts(event: Event) -> bool:
+    """Whether what was said until then is cut off by this."""
+    match event:
+        case Error() | Restarted():
+            return True
+        case RunFinished():
+            return event.reason in _CUT
+        case Notice():
+            return event.reason in _CUT
+    return False
 
 
 class _EscapedParts:

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -46,7 +46,6 @@ class Metrics:
     """Counts from the start. The gauges of `watch` are added once the app runs."""
 
     def __init__(self, config: Config) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the number of series
         self.registry: Final = CollectorRegistry()
         self._families: Final = Families(self.registry)
         self._models: Final = tuple(config.models)
@@ -59,7 +58,7 @@ class Metrics:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
         self.registry.register(_Gauges(runs, conversations, lag, waits))
-        waits.report = self._families.request_waits.add
+        waits.report = self._families.request_waits.of().add
 
     def watch_shared(self, shared: SharedStatus | None) -> None:
         """The store of runs that several processes share, if there is one."""

@@ -3,20 +3,14 @@
 Label values come from the configuration, from this program, or from `BoundedNames`; never from a user.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from functools import cache
-from itertools import accumulate
 from typing import Final, TypeVar, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+from prometheus_client import CollectorRegistry
 
 from aiostream_server.events import FinishReason
+from aiostream_server.service.metrics.series import Counts, Durations
 
-_Family = TypeVar("_Family", Counter, Histogram)
+_Family = TypeVar("_Family", Counts, Durations)
 
 _MOST_NAMES: Final = 100
 OTHER: Final = "other"
@@ -44,48 +38,19 @@ class BoundedNames:
         return name
 
 
-class DelayHistogram(Collector):
-    """A histogram for frequent observations: no lock, no labels, one bisection. For the event loop's thread only.
-
-    `buckets` are rising upper bounds in seconds; one more bucket counts larger values.
-    """
-
-    def __init__(self, name: str, documentation: str, buckets: Sequence[float]) -> None:
-        self._name: Final = name
-        self._documentation: Final = documentation
-        self._bounds: Final = tuple(buckets)
-        self._counts: Final = [0] * (len(buckets) + 1)
-        self._sum = 0.0
-
-    def add(self, seconds: float) -> None:
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def collect(self) -> Iterator[Metric]:
-        names = [*map(floatToGoString, self._bounds), "+Inf"]
-        counts = list(zip(names, map(float, accumulate(self._counts)), strict=True))
-        yield HistogramMetricFamily(self._name, self._documentation, buckets=counts, sum_value=self._sum)
-
-    def describe(self) -> Iterator[Metric]:
-        yield HistogramMetricFamily(self._name, self._documentation)
-
-
-def _fast(family: _Family) -> _Family:
-    """The family, with `labels` that remembers its children: fourteen calls a run. There are as many as names."""
-    vars(family)["labels"] = cache(family.labels)
-    return family
-
-
 class Families:
     """One server's metrics, registered in `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, documentation: str, *labels: str) -> Counter:
-            return _fast(Counter(name, documentation, labels, namespace="aiostream", registry=registry))
+        def counter(name: str, documentation: str, *labels: str) -> Counts:
+            return registered(Counts(f"aiostream_{name}", documentation, labels))
 
-        def histogram(name: str, documentation: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            made = Histogram(name, documentation, labels, namespace="aiostream", registry=registry, buckets=buckets)
-            return _fast(made)
+        def histogram(name: str, documentation: str, bounds: tuple[float, ...], *labels: str) -> Durations:
+            return registered(Durations(f"aiostream_{name}", documentation, bounds, labels))
+
+        def registered(family: _Family) -> _Family:
+            registry.register(family)
+            return family
 
         self.requests: Final = counter("http_requests_total", "Requests answered.", "route", "method", "status")
         self.first_byte: Final = histogram(
@@ -122,26 +87,24 @@ class Families:
             "auxiliary_answers_total", "Titles, tags and the like that were answered.", "kind", "by"
         )
         self.evictions: Final = counter("viewers_evicted_total", "Clients that did not read and were cut off.")
-        self.delays: Final = DelayHistogram(
-            "aiostream_event_delay_seconds",
+        self.delays: Final = histogram(
+            "event_delay_seconds",
             "From an event's being said to its being given to the kernel: one write to a viewer in sixteen.",
             _DELAY_S,
         )
-        registry.register(self.delays)
-        self.request_waits: Final = DelayHistogram(
-            "aiostream_http_request_wait_seconds",
+        self.request_waits: Final = histogram(
+            "http_request_wait_seconds",
             "From the arrival of a request's last bytes in the kernel to its handler.",
             _BYTE_S,
         )
-        registry.register(self.request_waits)
 
     def start_at_zero(self, teams: tuple[str, ...], models: tuple[str, ...]) -> None:
         """Create the series at 0, so that Prometheus sees the first event of each as an increase."""
         for team in teams:
             for outcome in get_args(FinishReason):
-                self.runs.labels(team, outcome)
+                self.runs.of(team, outcome)
         for model in models:
             for outcome in ("ok", "error", "cancelled"):
-                self.calls.labels(model, outcome)
+                self.calls.of(model, outcome)
             for reason in FINISH_REASONS:
-                self.call_endings.labels(model, reason)
+                self.call_endings.of(model, reason)

@@ -19,23 +19,23 @@ class MetricsObserver:
         self._families: Final = families
         self._tools: Final = BoundedNames()
         self._models: Final = BoundedNames()
-        self.delay: Final[Callable[[float], None]] = families.delays.add
+        self.delay: Final[Callable[[float], None]] = families.delays.of().add
 
     def request(self, request_id: str, method: str, route: str, headers: Mapping[str, str]) -> "_RequestMetrics":
         return _RequestMetrics(self._families, method, route)
 
     def run(self, run_id: str, *, model: str, question: str, conversation: str | None, protocol: str) -> "_RunMetrics":
-        self._families.asked.labels(protocol or _NO_PROTOCOL).inc()
+        self._families.asked.of(protocol or _NO_PROTOCOL).add()
         return _RunMetrics(self._families, self._tools)
 
     def model_call(self, name: str, *, model: str, provider: str, agent: str | None) -> "_CallMetrics":
         return _CallMetrics(self._families, self._models(name))
 
     def auxiliary(self, kind: str, *, by: str) -> None:
-        self._families.auxiliary.labels(kind, by).inc()
+        self._families.auxiliary.of(kind, by).add()
 
     def viewer_evicted(self) -> None:
-        self._families.evictions.inc()
+        self._families.evictions.of().add()
 
 
 class _Watch:
@@ -60,8 +60,8 @@ class _RequestMetrics(_Watch):
         self._began_at = time.monotonic()
 
     def answered(self, status: int, run_id: str | None) -> None:
-        self._families.first_byte.labels(self._route).observe(time.monotonic() - self._began_at)
-        self._families.requests.labels(self._route, self._method, str(status)).inc()
+        self._families.first_byte.of(self._route).add(time.monotonic() - self._began_at)
+        self._families.requests.of(self._route, self._method, str(status)).add()
 
 
 class _RunMetrics(_Watch):
@@ -85,32 +85,32 @@ class _RunMetrics(_Watch):
             return
         match event:
             case Token():
-                self._families.run_first_token.labels(self._team).observe(time.monotonic() - self._began_at)
+                self._families.run_first_token.of(self._team).add(time.monotonic() - self._began_at)
             case Action():
                 self._tools[event.call_id] = self._bounded(event.tool), time.monotonic()
             case ToolResult():
                 self._answered(event)
             case Restarted():
-                self._families.restarts.inc()
+                self._families.restarts.of().add()
             case Error():
-                self._families.run_errors.labels(self._team, event.code).inc()
+                self._families.run_errors.of(self._team, event.code).add()
             case RunFinished():
                 self._finished(event)
 
     def _answered(self, result: ToolResult) -> None:
         tool, called_at = self._tools.pop(result.call_id, (None, 0.0))
         if tool is not None:
-            self._families.tools.labels(tool, "error" if result.is_error else "ok").inc()
-            self._families.tool_s.labels(tool).observe(time.monotonic() - called_at)
+            self._families.tools.of(tool, "error" if result.is_error else "ok").add()
+            self._families.tool_s.of(tool).add(time.monotonic() - called_at)
 
     def _finished(self, finished: RunFinished) -> None:
         families, team = self._families, self._team
-        families.runs.labels(team, finished.reason).inc()
-        families.run_s.labels(team).observe(finished.duration_s)
-        families.run_tokens.labels(team, "prompt").inc(finished.usage.prompt_tokens)
-        families.run_tokens.labels(team, "completion").inc(finished.usage.completion_tokens)
+        families.runs.of(team, finished.reason).add()
+        families.run_s.of(team).add(finished.duration_s)
+        families.run_tokens.of(team, "prompt").add(finished.usage.prompt_tokens)
+        families.run_tokens.of(team, "completion").add(finished.usage.completion_tokens)
         for tool, _ in self._tools.values():
-            families.tools.labels(tool, "unanswered").inc()
+            families.tools.of(tool, "unanswered").add()
 
 
 class _CallMetrics(_Watch):
@@ -123,26 +123,26 @@ class _CallMetrics(_Watch):
         self._began_at = time.monotonic()
 
     def retried(self, reason: str) -> None:
-        self._families.retries.labels(self._model, reason).inc()
+        self._families.retries.of(self._model, reason).add()
 
     def first_token(self) -> None:
-        self._families.call_first_token.labels(self._model).observe(time.monotonic() - self._began_at)
+        self._families.call_first_token.of(self._model).add(time.monotonic() - self._began_at)
 
     def ended(self, usage: TokenCount, finish_reason: str) -> None:
         reason = "tool_calls" if finish_reason == "function_calls" else finish_reason
-        self._families.call_endings.labels(self._model, reason if reason in FINISH_REASONS else OTHER).inc()
+        self._families.call_endings.of(self._model, reason if reason in FINISH_REASONS else OTHER).add()
         self._over("ok", usage)
 
     def failed(self, code: str, usage: TokenCount) -> None:
         if code == "cancelled":
             self._over("cancelled", usage)
             return
-        self._families.call_errors.labels(self._model, code).inc()
+        self._families.call_errors.of(self._model, code).add()
         self._over("error", usage)
 
     def _over(self, outcome: str, usage: TokenCount) -> None:
         families, model = self._families, self._model
-        families.calls.labels(model, outcome).inc()
-        families.call_s.labels(model).observe(time.monotonic() - self._began_at)
-        families.call_tokens.labels(model, "prompt").inc(usage.prompt_tokens)
-        families.call_tokens.labels(model, "completion").inc(usage.completion_tokens)
+        families.calls.of(model, outcome).add()
+        families.call_s.of(model).add(time.monotonic() - self._began_at)
+        families.call_tokens.of(model, "prompt").add(usage.prompt_tokens)
+        families.call_tokens.of(model, "completion").add(usage.completion_tokens)

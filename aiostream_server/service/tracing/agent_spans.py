@@ -49,8 +49,11 @@ class AgentTurn:
 
 @dataclass(slots=True, eq=False)
 class _Tool:
+    """`active_at` is the end of the last turn inside of it that has ended."""
+
     name: str
     span: Span
+    active_at: int
 
 
 class AgentSpans:
@@ -149,6 +152,8 @@ class AgentSpans:
         if turn.said:
             turn.span.set_attribute("gen_ai.output.messages", as_messages("assistant", *turn.said))
         turn.span.end(turn.active_at)
+        if turn.tool is not None:
+            turn.tool.active_at = max(turn.tool.active_at, turn.active_at)
 
     def _touch(self, turn: AgentTurn, at: int) -> None:
         turn.active_at = max(turn.active_at, at)
@@ -174,7 +179,7 @@ class AgentSpans:
         )
         if self._content:
             span.set_attribute("gen_ai.tool.call.arguments", clipped(event.arguments, MAX_CHARS))
-        turn.tools[event.call_id] = _Tool(event.tool, span)
+        turn.tools[event.call_id] = _Tool(event.tool, span, now)
 
     def _answered(self, event: ToolResult, now: int) -> None:
         """A tool call ends with its result, which another agent than the caller may have sent."""
@@ -197,7 +202,7 @@ class AgentSpans:
         for inner in tuple(self._open.values()):
             if inner.tool is tool:
                 self._end_turn(inner)
-                at = max(at, inner.active_at)
+        at = max(at, tool.active_at)
         if outcome:
             tool.span.set_attribute("aiostream.outcome", outcome)
         if error is not None:

@@ -144,7 +144,8 @@ def _guarded_stream(run: Callable[..., AsyncGenerator[Any, None]]) -> Callable[.
 def _guarded_text(text_of: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
     @functools.wraps(text_of)
     def return_value_as_string(self: Any, value: Any) -> str:  # AutoGen's tool, and whatever it returned
-        with _contained(f"the tool {self.name}", ToolFailed):
+        what = f"the tool {self.name}"
+        with running(what), _contained(what, ToolFailed):
             return text_of(self, value)
 
     return return_value_as_string

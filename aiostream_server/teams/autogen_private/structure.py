@@ -146,6 +146,11 @@ def parts_of(thing: object) -> TeamParts:
     )
 
 
+def conditions_in(condition: object) -> Sequence[object]:
+    """The conditions that one made with `|` or `&` consists of."""
+    return _listed(getattr(condition, "_conditions", None)) or ()
+
+
 def handoff_names(agent: object) -> Sequence[str]:
     """The names of the tools by which an agent hands off."""
     handoffs = getattr(agent, "_handoffs", None)

@@ -120,7 +120,8 @@ def _chosen(document: object, choose: str | None) -> Component:
     if len(teams) == 1 and not isinstance(document, list):  # the agents beside it are there to be put into teams
         return teams[0]
     if len(candidates) > 1:
-        raise _Unusable(f"holds {len(candidates)} teams and agents: choose one of {_listed(candidates)}")
+        how = "choose one with `teams add --choose`"
+        raise _Unusable(f"holds {len(candidates)} teams and agents: {how}: {_listed(candidates)}")
     return candidates[0]
 
 

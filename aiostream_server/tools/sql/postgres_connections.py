@@ -9,9 +9,9 @@ https://www.postgresql.org/docs/current/runtime-config-client.html, https://www.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 from sqlalchemy.engine import URL
@@ -61,6 +61,7 @@ class PostgresConnections:
             "standard_conforming_strings": "on",  # the guard parses string literals without backslash escapes
         }
         self._idle: Final[list[tuple[asyncpg.Connection, float]]] = []
+        self._connecting: Final[set[asyncio.Task[asyncpg.Connection]]] = set()
         self.was_reached = False
         self._is_closed = False
 
@@ -98,6 +99,8 @@ class PostgresConnections:
         while self._idle:
             connection, _ = self._idle.pop()
             await _closed(connection)
+        if self._connecting:
+            await asyncio.wait(self._connecting, timeout=_END_TIMEOUT_S)
 
     async def _begun(self, deadline: StatementDeadline) -> asyncpg.Connection:
         while self._idle:
@@ -127,7 +130,7 @@ class PostgresConnections:
         until = time.monotonic() + deadline.remaining_s * _RETRY_PART if self.was_reached else 0.0
         while True:
             try:
-                connection = await _connected(self.arguments)
+                connection = await self._connected()
             except _STARTING:
                 if time.monotonic() > until:
                     raise
@@ -138,7 +141,11 @@ class PostgresConnections:
 
     async def _put_back(self, connection: asyncpg.Connection, started: float, mark: str) -> None:
         with suppress(*_ENDING):
-            await connection.execute("ROLLBACK", timeout=_END_TIMEOUT_S)
+            try:
+                await connection.execute("ROLLBACK", timeout=_END_TIMEOUT_S)
+            except asyncio.CancelledError:
+                connection.terminate()
+                raise
             took_s = time.monotonic() - started
             if took_s < _LONG_S and not self._is_closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append((connection, time.monotonic()))
@@ -151,7 +158,7 @@ class PostgresConnections:
             return
         with suppress(*_ENDING):
             async with asyncio.timeout(_END_TIMEOUT_S):
-                other = await _connected(self.arguments)
+                other = await self._connected()
                 try:
                     await other.execute(
                         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity "  # noqa: S608
@@ -160,19 +167,20 @@ class PostgresConnections:
                 finally:
                     await _closed(other)
 
+    async def _connected(self) -> asyncpg.Connection:
+        """Who is cancelled does not wait, but the connection is made, and closed: asyncpg leaves the socket of one that
+        is cancelled open."""
+        connecting = asyncio.create_task(asyncpg.connect(**self.arguments), name="postgres-connect")
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_close_late)
+            raise
 
-async def _connected(arguments: Mapping[str, Any]) -> asyncpg.Connection:
-    """Who is cancelled does not wait, but the connection is made, and closed: asyncpg leaves the socket of one that is
-    cancelled open."""
-    connecting = asyncio.ensure_future(asyncpg.connect(**arguments))
-    try:
-        return await asyncio.shield(connecting)
-    except asyncio.CancelledError:
-        connecting.add_done_callback(_close_late)
-        raise
 
-
-def _close_late(connecting: "asyncio.Future[asyncpg.Connection]") -> None:
+def _close_late(connecting: "asyncio.Task[asyncpg.Connection]") -> None:
     if not connecting.cancelled() and connecting.exception() is None:
         connecting.result().terminate()
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy.engine import URL
 
@@ -212,12 +212,28 @@ def read_only_uri(url: URL) -> str:
     return f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
 
 
+def _why_not_opened(file: Path) -> str:
+    """Without the path, which users and models need not know. Empty where nothing is wrong with the file."""
+    try:
+        with file.open("rb"):
+            return ""
+    except FileNotFoundError:
+        return "there is no such file; the path of a URL with three slashes starts at the folder of the config file"
+    except OSError as exc:
+        return f"its file cannot be read: {(exc.strerror or type(exc).__name__).lower()}"
+
+
 def _readable_text(utf8: bytes) -> str:
     return utf8.decode(errors="replace")  # SQLite stores whatever bytes a program gives it as text
 
 
 def _opened(uri: str, timeout_s: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, check_same_thread=False)
+    """Raises `sqlite3.OperationalError` with the reason where the file cannot be opened. SQLite itself tells none."""
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, check_same_thread=False)
+    except sqlite3.OperationalError as exc:
+        why = _why_not_opened(Path(unquote(urlsplit(uri).path)))
+        raise sqlite3.OperationalError(why or str(exc)) from exc
     try:
         connection.text_factory = _readable_text
         connection.execute("PRAGMA schema_version").close()

@@ -125,6 +125,7 @@ _STEPS = st.one_of(
 @settings(max_examples=200)
 @given(st.lists(_STEPS, max_size=25))
 @example([_call("A", "1", "B"), _call("B", "2", "C"), Message("C", "x"), _answer("A", "1")])
+@example([_call("A", "1", "B"), _call("B", "2", "C"), Message("C", "x"), ("call", None)])
 def test_spans_nest_and_end_in_any_order_of_events(steps: list[object]) -> None:
     run, calls = _Run(content=True), list[AgentTurn]()
     for step in steps:
