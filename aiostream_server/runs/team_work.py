@@ -52,6 +52,7 @@ class TeamWork:
     scope: RunScope | None = None
     stop_reason: str | None = None
     calls: CallMemory = field(default_factory=CallMemory)
+    questions: list[str] = field(default_factory=list)
 
     async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
         """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
@@ -94,7 +95,8 @@ class TeamWork:
             files = RunFiles(resources.files, request.owner, request.link_base)
         current_files.set(files)
         current_painter.set(resources.painter)
-        current_questions.set([typed_question(asked) for asked in memory.question.asked])
+        self.questions = [typed_question(asked) for asked in memory.question.asked]
+        current_questions.set(self.questions)
         self.scope = spec.toolbox.scope()
         prepared = await prepare(spec, memory, self.scope)
         tools, awaits_form = prepared.client_tools, request.question.form is not None
@@ -127,6 +129,7 @@ class TeamWork:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
         self.recorder.release()
         self.calls.clear()
+        self.questions.clear()
         if spec is not None and self.scope is not None:
             spec.toolbox.release(self.scope)
         self.team = self.scope = None
