@@ -10,13 +10,14 @@ from typing import Final, get_args
 import click
 
 from aiostream_server.cli.options import FILE
+from aiostream_server.cli.printing import aligned_rows, one_line
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Presentation
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import Key, KeyRing, new_key
 
-_ROW = "{:<10}{:<20}{:<22}{:<24}{:<14}{:<12}{}"
+_HEAD: Final = ("ID", "NAME", "CREATED", "MODELS", "USER HEADERS", "CLIENT", "PRESENTATION")
 PRESENTATIONS: Final = get_args(Presentation)
 
 _RELOAD = "A running server {} it after a reload: `systemctl reload aiostream-server`, or SIGHUP."
@@ -73,9 +74,8 @@ def create(
 def list_keys(config_path: Path | None, keys_file: Path | None) -> None:
     """List the keys, without their secret parts."""
     ring = KeyRing.load(_keys_file(config_path, keys_file))
-    click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS", "CLIENT", "PRESENTATION"))
-    for key in ring:
-        click.echo(_row(key))
+    for line in aligned_rows([_HEAD, *map(_row, ring)]):
+        click.echo(line)
 
 
 @keys.command()
@@ -90,12 +90,12 @@ def revoke(key_id: str, config_path: Path | None, keys_file: Path | None) -> Non
         click.echo("No key is left: the server then binds a loopback address only, and asks for no key.", err=True)
 
 
-def _row(key: Key) -> str:
+def _row(key: Key) -> tuple[str, ...]:
     allowed = "all" if key.models is None else ", ".join(key.models)
     allowed = allowed if key.scope == "ask" else "only /metrics"
     believed = "trusted" if key.trust_user_headers else "ignored"
     created, presentation = f"{key.created:%Y-%m-%d %H:%M} UTC", key.presentation or "the team's"
-    return _ROW.format(key.id, f"{key.name} ", created, f"{allowed} ", believed, key.client or "any", presentation)
+    return key.id, one_line(key.name), created, one_line(allowed), believed, key.client or "any", presentation
 
 
 def _keys_file(config_path: Path | None, keys_file: Path | None) -> Path:

@@ -97,12 +97,11 @@ def add_team(file: Path, config_path: Path, options: AddOptions) -> Iterator[str
     taken = {team.config.id for team in served_teams(config).teams}
     team_id = _checked_id(options.team_id, taken) if options.team_id else _free_id(title, taken)
     stored = _free_path(config_path.parent / _FOLDER / f"{team_id}.json")
+    description = own_description(component) if options.description is None else options.description
     keys: dict[str, Value] = {
         "id": team_id,
         "name": printable_line(title),
-        "description": printable_line(
-            own_description(component) if options.description is None else options.description
-        ),
+        "description": printable_line(description),
         "component": f"{_FOLDER}/{stored.name}",
         "model": options.model or "",
         "trusted": options.trusted,

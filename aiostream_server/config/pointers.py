@@ -184,6 +184,13 @@ def _from_variable(name: str, environ: Mapping[str, str]) -> str:
     return _one_line(environ[name], label)
 
 
+def _hint(path: Path, around: Surroundings) -> str:
+    credentials = around.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and path.is_relative_to(credentials):
+        return "systemd copies credentials when the service starts: one that is new takes a restart"
+    return f"paths start at {around.folder}"
+
+
 def _from_file(path: Path, around: Surroundings) -> str:
     # The path may be the secret itself, too: do not repeat it.
     try:
@@ -192,7 +199,7 @@ def _from_file(path: Path, around: Surroundings) -> str:
     except UnicodeDecodeError:
         raise ValueError("the file it names is not UTF-8 text") from None
     except OSError as exc:
-        why = f"{why_unreadable(exc)} (paths start at {around.folder})"
+        why = f"{why_unreadable(exc)} ({_hint(path, around)})"
         raise ValueError(f"the file it names cannot be read: {why}") from None
     secret = _one_line(text, "the file it names")
     if is_public:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import structlog
+from autogen_core import FunctionCall
 from autogen_core.models import (
     CreateResult,
     FunctionExecutionResult,
@@ -93,21 +94,19 @@ class ModelCall:
 
     async def make(self, listener: Listener | None = None) -> CreateResult:
         """Raises `ModelFailed` or `ModelTimeout`. In a run the sink is the listener."""
-        speaker, answer, facts = self._speaker, self._answer, self._facts
-        sink = self._sink
-        heard_by = sink if self._is_heard else None
+        speaker, answer, facts, sink = self._speaker, self._answer, self._facts, self._sink
         names = NamesOnTheWire(self._request)
         if sink is not None:
             sink.calling(speaker, facts.model)
             live = LiveArguments(names.own_names, self._most_calls)
             listener = SinkListener(sink, speaker, live, is_shown=self._is_heard)
-            if heard_by is not None and (results := _last_tool_results(self._request.messages)):
-                await heard_by.returned(speaker, results)
-        options, choice = _wanted(self._request, speaker, heard_by)
+            if self._is_heard and (results := _last_tool_results(self._request.messages)):
+                await sink.returned(speaker, results)
+        options, choice = _wanted(self._request, speaker, sink if self._is_heard else None)
         with self._model.label.call(speaker) as call:
             progress = _Progress(facts, call, sink)
             hearing = AnswerFeed(answer, listener, progress.begin)
-            request = self._request = structs.replace(
+            self._request = structs.replace(
                 self._request,
                 options=options,
                 tool_choice=choice,
@@ -116,16 +115,7 @@ class ModelCall:
                 headers=call.headers,
             )
             try:
-                sent = names.sent(request)
-                await self._read(sent, hearing)
-                self._learn()
-                calls = names.own(answer.calls(sent.tools or sent.offered))[: self._most_calls]
-                if isinstance(request.json_output, type) and not calls:
-                    _refuse_broken_json(answer)
-                if heard_by is not None:
-                    calls = heard_by.allowed(speaker, calls)
-                    text, thought = answer.text, answer.thought
-                    await heard_by.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
+                calls = await self._answered(names, hearing)
             except BaseException as error:
                 facts.error = code_of(error)
                 spent = await self._spend_on_failure(error)
@@ -137,9 +127,30 @@ class ModelCall:
             reason = answer.end.finish_reason
             told = answer.end.native or reason if reason == "unknown" else reason
             call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), told)
-        result = answer.result(calls, usage, for_other_agents=self._is_heard, is_json=bool(request.json_output))
+        is_json = bool(self._request.json_output)
+        result = answer.result(calls, usage, for_other_agents=self._is_heard, is_json=is_json)
         self._remember(result)
         return result
+
+    async def _answered(self, names: NamesOnTheWire, hearing: AnswerFeed) -> list[FunctionCall]:
+        """Read the whole answer and tell the run. Returns the calls in it that count, by the tools' own names."""
+        answer, sent = self._answer, names.sent(self._request)
+        # Providers' streams are async generators: `aclosing` closes the connection when this task is cancelled.
+        stream = cast(AsyncGenerator[Sequence[Delta], None], self._model.provider.stream(sent))
+        async with aclosing(stream) as batches:
+            async for batch in batches:
+                await hearing.take(batch)
+        hearing.end()
+        self._learn()
+        calls = names.own(answer.calls(sent.tools or sent.offered))[: self._most_calls]
+        if isinstance(sent.json_output, type) and not calls:
+            _refuse_broken_json(answer)
+        if self._sink is None or not self._is_heard:
+            return calls
+        calls = self._sink.allowed(self._speaker, calls)
+        text, thought = answer.text, answer.thought
+        await self._sink.said(self._speaker, text=text, thought=thought, calls=calls, end=answer.end)
+        return calls
 
     def _remembering(self, request: ModelRequest) -> ModelRequest:
         """The request with what earlier calls left for it."""
@@ -161,14 +172,6 @@ class ModelCall:
         if (memory := model.memory) is not None and (extra is not None or is_mixed):
             kept = KeptAnswer(answer.text, extra or ExtraFields({}))
             memory.keep(model.origin, self._speaker, result.content, kept)
-
-    async def _read(self, request: ModelRequest, hearing: AnswerFeed) -> None:
-        # Providers' streams are async generators: `aclosing` closes the connection when this task is cancelled.
-        stream = cast(AsyncGenerator[Sequence[Delta], None], self._model.provider.stream(request))
-        async with aclosing(stream) as batches:
-            async for batch in batches:
-                await hearing.take(batch)
-        hearing.end()
 
     def _learn(self) -> None:
         answer = self._answer

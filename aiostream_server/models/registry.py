@@ -138,13 +138,7 @@ async def open_models(
             from aiostream_server.models.openai.connections import open_session
 
             session = await stack.enter_async_context(open_session())
-        clients: dict[str, StreamingClient] = {}
-        for name, client in (embedded or {}).items():
-            from aiostream_server.models.component_provider import provider_of
-
-            clients[name] = StreamingClient(
-                provider_of(client, _table_name(name)), label=ModelLabel(name, name, "component", observer)
-            )
+        clients = {name: _embedded(name, client, observer) for name, client in (embedded or {}).items()}
         problems: list[str] = []
         for name, table in config.items():
             if name in clients:
@@ -164,6 +158,13 @@ async def open_models(
         models = Models(clients, config, session, observer)
         stack.push_async_callback(models.close)
         yield models
+
+
+def _embedded(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
+    from aiostream_server.models.component_provider import provider_of
+
+    label = ModelLabel(name, name, "component", observer)
+    return StreamingClient(provider_of(client, _table_name(name)), label=label)
 
 
 def _open(name: str, config: ModelConfig, session: aiohttp.ClientSession | None) -> tuple[Provider, str]:

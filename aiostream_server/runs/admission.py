@@ -6,19 +6,14 @@ in it: then the newest of those makes room.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.fair_queue import FairQueue
-
-OnMove: TypeAlias = Callable[[int | None], object]
-"""Called as soon as a caller waits, and when fewer others are before it: with its place in the queue, from 1. None: it
-waits for a limit of its own key or user, or the place is not known."""
+from aiostream_server.runs.queued_caller import OnMove, QueuedCaller
+from aiostream_server.runs.slots import HeldSlots, obstacle_text
 
 
 class Admission(Protocol):
@@ -47,25 +42,6 @@ class Admission(Protocol):
         """Admit no more runs in this process, and refuse those that wait."""
 
 
-@dataclass(slots=True, eq=False)
-class QueuedCaller:
-    """`admitted` raises if the caller is refused in the queue. `place` is the one that it was told; 0: none yet."""
-
-    run_id: str
-    owner: Owner
-    obstacle: str
-    admitted: asyncio.Future[None]
-    on_move: OnMove | None = None
-    place: int | None = 0
-
-    def tell(self, place: int | None) -> None:
-        """Tell of a better place, never of a worse one: keys that come later may be before it."""
-        is_worse = self.place is not None and place is not None and place >= self.place > 0
-        if self.on_move is not None and place != self.place and not is_worse:
-            self.place = place
-            self.on_move(place)
-
-
 class MemoryAdmission:
     """The `Admission` of one process.
 
@@ -74,10 +50,9 @@ class MemoryAdmission:
 
     def __init__(self, limits: LimitsConfig) -> None:
         self._limits = limits
-        self._holders: dict[str, Owner] = {}  # by run id
-        self._taken: Counter[str | Owner | None] = Counter()  # by key id, and by owner
-        self._queue: FairQueue[QueuedCaller] = FairQueue()
-        self._watched: dict[QueuedCaller, Owner] = {}  # those with an `on_move`
+        self._held: Final = HeldSlots()
+        self._queue: Final[FairQueue[QueuedCaller]] = FairQueue()
+        self._told = 0  # callers in the queue that want to know their place
         self._will_tell = False
         self._is_closed = False
 
@@ -93,29 +68,25 @@ class MemoryAdmission:
         if self._is_closed:
             return ShuttingDown()
         limits = self._limits
-        places = limits.max_runs - len(self._holders) + limits.queue_size - len(self._queue)
+        places = limits.max_runs - len(self._held) + limits.queue_size - len(self._queue)
         if 0 < places <= ahead:
             return TooManyRuns(obstacle_text("all", limits))
-        if len(self._queue) < self._limits.queue_size or (obstacle := self._obstacle(owner)) is None:
+        if len(self._queue) < limits.queue_size or (obstacle := self._held.obstacle(owner, limits)) is None:
             return None
-        return None if self._may_make_room_for(owner) else TooManyRuns(obstacle)
+        return None if self._may_make_room_for(owner) else TooManyRuns(obstacle_text(obstacle, limits))
 
     async def enter(self, owner: Owner, run_id: str, on_move: OnMove | None = None) -> None:
         if (refusal := self.refusal(owner)) is not None:
             raise refusal
-        if (obstacle := self._obstacle(owner)) is None:
-            self._take(owner, run_id)
+        if (obstacle := self._held.obstacle(owner, self._limits)) is None:
+            self._held.take(owner, run_id)
             return
         if len(self._queue) >= self._limits.queue_size:
             self._make_room_for(owner)
-        await self._wait(owner, run_id, obstacle, on_move)
+        await self._wait(QueuedCaller(run_id, owner, obstacle_text(obstacle, self._limits), on_move))
 
     def leave(self, run_id: str) -> None:
-        owner = self._holders.pop(run_id)
-        for each in (owner.key_id, owner):
-            self._taken[each] -= 1
-            if not self._taken[each]:
-                del self._taken[each]
+        self._held.give_back(run_id)
         self._admit_waiting()
 
     def limit(self, limits: LimitsConfig) -> None:
@@ -125,54 +96,48 @@ class MemoryAdmission:
     def close(self) -> None:
         self._is_closed = True
         for caller in self._queue.clear():
-            if not caller.admitted.done():
-                caller.admitted.set_exception(ShuttingDown())
+            caller.refuse(ShuttingDown())
 
-    async def _wait(self, owner: Owner, run_id: str, obstacle: str, on_move: OnMove | None) -> None:
-        caller = QueuedCaller(run_id, owner, obstacle, asyncio.get_running_loop().create_future(), on_move)
-        self._queue.add(owner, caller)
-        if on_move is not None:
-            self._watched[caller] = owner
+    async def _wait(self, caller: QueuedCaller) -> None:
+        self._queue.add(caller.owner, caller)
+        self._told += caller.is_told
+        if caller.is_told:
             self._tell_places()
         try:
-            async with asyncio.timeout(self._limits.queue_timeout_s):
-                await caller.admitted
-        except TimeoutError as exc:
-            if run_id not in self._holders:  # else the slot came in the same iteration of the loop: in time
-                raise TooManyRuns(obstacle) from exc
+            await caller.until_admitted(self._limits.queue_timeout_s)
+            if self._is_closed:
+                raise ShuttingDown
         except BaseException:
-            if run_id in self._holders:  # the caller was cancelled in the same iteration: pass the slot on
-                self.leave(run_id)
+            if caller.run_id in self._held:  # it was admitted, and cancelled in the same iteration: pass the slot on
+                self.leave(caller.run_id)
             raise
         finally:
-            self._queue.discard(owner, caller)
-            self._watched.pop(caller, None)
+            self._queue.discard(caller.owner, caller)
+            self._told -= caller.is_told
             self._tell_places_soon()
-        if self._is_closed:
-            self.leave(run_id)
-            raise ShuttingDown
 
     def _admit_waiting(self) -> None:
-        while len(self._holders) < self._limits.max_runs:
-            taken = self._queue.take(lambda owner: self._obstacle(owner) is None)
+        while len(self._held) < self._limits.max_runs:
+            taken = self._queue.take(lambda owner: self._held.own_obstacle(owner, self._limits) is None)
             if taken is None:
                 return
             owner, caller = taken
-            if not caller.admitted.done():  # else it was cancelled, and was still in the queue
-                self._take(owner, caller.run_id)
-                caller.admitted.set_result(None)
+            if not caller.is_decided:  # else it was cancelled, and was still in the queue
+                self._held.take(owner, caller.run_id)
+                caller.admit()
 
     def _tell_places_soon(self) -> None:
         """Once for all that leave the queue in this iteration of the event loop."""
-        if self._watched and not self._will_tell:
+        if self._told and not self._will_tell:
             self._will_tell = True
             asyncio.get_running_loop().call_soon(self._tell_places)
 
     def _tell_places(self) -> None:
         self._will_tell = False
         for place, caller in enumerate(self._queue.in_order(), 1):
-            if (owner := self._watched.get(caller)) is not None:
-                caller.tell(None if self._own_obstacle(owner) is not None else place)
+            if caller.is_told:
+                is_own = self._held.own_obstacle(caller.owner, self._limits) is not None
+                caller.tell(None if is_own else place)
 
     def _may_make_room_for(self, owner: Owner) -> bool:
         """Whether another key has so many callers in the queue that one of them should give way."""
@@ -181,41 +146,4 @@ class MemoryAdmission:
     def _make_room_for(self, owner: Owner) -> None:
         while len(self._queue) >= self._limits.queue_size and self._may_make_room_for(owner):
             caller = self._queue.take_newest(self._queue.longest()[0])
-            if not caller.admitted.done():
-                caller.admitted.set_exception(TooManyRuns(caller.obstacle))
-
-    def _obstacle(self, owner: Owner) -> str | None:
-        """The limit that leaves no slot for the owner; None if there is one."""
-        if len(self._holders) >= self._limits.max_runs:
-            return obstacle_text("all", self._limits)
-        return self._own_obstacle(owner)
-
-    def _own_obstacle(self, owner: Owner) -> str | None:
-        """The limit of the owner's key or user that leaves no slot."""
-        limits, taken = self._limits, self._taken
-        if 0 < limits.max_runs_per_key <= taken[owner.key_id]:
-            return obstacle_text("key", limits)
-        if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
-            return obstacle_text("user", limits)
-        return None
-
-    def _take(self, owner: Owner, run_id: str) -> None:
-        self._holders[run_id] = owner
-        for each in (owner.key_id, owner):
-            self._taken[each] += 1
-
-
-def obstacle_text(of: Literal["all", "key", "user"], limits: LimitsConfig) -> str:
-    """Which limit leaves no slot, for the client."""
-    if of == "key":
-        return (
-            f"{_going_on(limits.max_runs_per_key, 'run of this key', 'runs of this key')}; try again when one is done"
-        )
-    if of == "user":
-        stop = "stop it" if limits.max_runs_per_user == 1 else "stop one"
-        return f"{_going_on(limits.max_runs_per_user, 'of your runs', 'of your runs')}; {stop}, or wait for its end"
-    return f"{_going_on(limits.max_runs, 'run', 'runs')}; try again in a moment"
-
-
-def _going_on(most: int, one: str, several: str) -> str:
-    return f"one {one} is still going on" if most == 1 else f"{most} {several} are still going on"
+            caller.refuse(TooManyRuns(caller.obstacle))

@@ -33,6 +33,10 @@ class Budget:
         self._settled = self._turns = self._tool_calls = 0
         self._writing: defaultdict[str, int] = defaultdict(int)
 
+    def release(self) -> None:
+        """Let go of the run, which has ended."""
+        self._end = _ignore
+
     @property
     def left(self) -> int | None:
         """Tokens; None without a limit."""
@@ -82,3 +86,7 @@ class Budget:
         limit = self._max_tool_calls
         if limit and self._tool_calls > limit:
             self._end(Error(TooManyToolCalls.code, f"the run was ended after its limit of {limit} tool calls"))
+
+
+def _ignore(_: FinishReason | Error) -> None:
+    """The run has ended already."""

@@ -96,8 +96,8 @@ class MemoryDirectory:
         return run_id in self._runs
 
     def disown(self, run_id: str) -> None:
-        """Forget a live run, without calling `on_drop`."""
-        if (run := self._runs.get(run_id)) is not None:
+        """Forget a run, also one that has ended here meanwhile, without calling `on_drop`."""
+        if not self._forget_finished(run_id) and (run := self._runs.get(run_id)) is not None:
             self._remove(run)
 
     async def find(self, run_id: str, owner: Owner | None) -> RunView:
@@ -115,12 +115,17 @@ class MemoryDirectory:
 
     def forget(self, run_id: str) -> bool:
         """Drop a finished run before its time. False where there is none."""
+        if not self._forget_finished(run_id):
+            return False
+        self._on_drop(run_id)
+        return True
+
+    def _forget_finished(self, run_id: str) -> bool:
         for place, (run, _, size) in enumerate(self._finished):
             if run.id == run_id:
                 del self._finished[place]
                 self._finished_bytes -= size
                 self._remove(run)
-                self._on_drop(run_id)
                 return True
         return False
 

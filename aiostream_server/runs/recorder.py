@@ -261,13 +261,19 @@ class Recorder(LogWriter):
     # Called by the run
 
     def release(self) -> None:
-        """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
+        """Let go of everything. A context keeps this object, and outlives the run: in a pooled connection that was
+        opened in it, and in asyncio's timers, cancelled ones too, until they are due."""
         super().release()
+        self.budget.release()
         self._speech.clear()
         for failure in self.failures:
             forget_traceback(failure)
         self.failures.clear()
         self._options = {}
+        self.answer = self.last = None
+        self.untold = ""
+        self.beside.clear()
+        self.calls = ToolCalls()
 
     def close_all(self) -> None:
         """End the messages that are still open."""

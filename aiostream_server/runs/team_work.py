@@ -52,45 +52,28 @@ class TeamWork:
     scope: RunScope | None = None
     stop_reason: str | None = None
     calls: CallMemory = field(default_factory=CallMemory)
+    questions: list[str] = field(default_factory=list)
 
     async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
         """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
-        request, resources, recorder = self.request, self.resources, self.recorder
+        request, recorder = self.request, self.recorder
         if request.withdraws is not None:
-            if resources.archive is not None and (talk := request.conversation) is not None:
-                await withdraw(resources.archive, request.owner, talk.name, asked_until=request.withdraws)
+            await self._withdraw(until=request.withdraws)
             return
         current_calls.set(self.calls)
         memory = ConversationMemory(
-            resources.archive, request.owner, request.conversation, request.question, self.calls, asked_at=asked_at
+            self.resources.archive, request.owner, request.conversation, request.question, self.calls, asked_at=asked_at
         )
         await memory.recall()
         spec = request.spec or await self._route(memory)
         self.on_chosen(spec)
-        files = None
-        if resources.files is not None and request.link_base:
-            files = RunFiles(resources.files, request.owner, request.link_base)
-        current_files.set(files)
-        current_painter.set(resources.painter)
-        current_questions.set([typed_question(asked) for asked in memory.question.asked])
-        self.scope = spec.toolbox.scope()
-        prepared = await prepare(spec, memory, self.scope)
-        team, tools = prepared.team, prepared.client_tools
-        awaits_form = request.question.form is not None
-        recorder.listen_to(Speakers(prepared.speakers, prepared.answer_from, spec.config.roles, awaits_form), tools)
-        current_sink.set(recorder)
-        self.team = team
-        ending = await drive(team, prepared.task, Translator(recorder, prepared.code_runners), token, tools)
+        ending = await self._answer(spec, memory, token)
         self.stop_reason = ending.stop_reason_line
-        if files is not None:
-            if not ending.calls_client:
-                add_missing_pictures(recorder, files)
-            await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
         if memory.is_kept or spec.config.restart == "turn" or recorder.log.is_in_doubt:
             await recorder.log.complete()
-        not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
+        not_kept = await memory.keep(self.team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
             tell_memory_failure(recorder, "not_recalled", NOT_RECALLED)
         if not_kept is not None:
@@ -98,6 +81,34 @@ class TeamWork:
         if ending.handover is not None and not ending.calls_client and memory.question.form is not None:
             question = "" if recorder.last is None else one_line(recorder.last.content, 300)
             raise SchemaNotMet(f"the team ended with a question to the user, which is no JSON: {question}")
+
+    async def _withdraw(self, *, until: float) -> None:
+        archive, talk = self.resources.archive, self.request.conversation
+        if archive is not None and talk is not None:
+            await withdraw(archive, self.request.owner, talk.name, asked_until=until)
+
+    async def _answer(self, spec: TeamSpec, memory: ConversationMemory, token: CancellationToken) -> TeamEnding:
+        """Build the team and let it work, with what its tools and models find in the context of this task."""
+        request, resources, recorder = self.request, self.resources, self.recorder
+        files = None
+        if resources.files is not None and request.link_base:
+            files = RunFiles(resources.files, request.owner, request.link_base)
+        current_files.set(files)
+        current_painter.set(resources.painter)
+        self.questions = [typed_question(asked) for asked in memory.question.asked]
+        current_questions.set(self.questions)
+        self.scope = spec.toolbox.scope()
+        prepared = await prepare(spec, memory, self.scope)
+        tools, awaits_form = prepared.client_tools, request.question.form is not None
+        recorder.listen_to(Speakers(prepared.speakers, prepared.answer_from, spec.config.roles, awaits_form), tools)
+        current_sink.set(recorder)
+        self.team = prepared.team
+        ending = await drive(prepared.team, prepared.task, Translator(recorder, prepared.code_runners), token, tools)
+        if files is not None:
+            if not ending.calls_client:
+                add_missing_pictures(recorder, files)
+            await files.settle()
+        return ending
 
     async def _tell_ending(
         self, ending: TeamEnding, spec: TeamSpec, memory: ConversationMemory, token: CancellationToken
@@ -118,6 +129,7 @@ class TeamWork:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
         self.recorder.release()
         self.calls.clear()
+        self.questions.clear()
         if spec is not None and self.scope is not None:
             spec.toolbox.release(self.scope)
         self.team = self.scope = None

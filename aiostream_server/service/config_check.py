@@ -69,13 +69,8 @@ async def find_problems(
     starts without the tools, and a reload does not open Redis anew. A team is not built if a model, a database or one
     of its tools is missing: its factory would fail for that. `notes` gets a line for what may be intended.
     """
-    problems: list[str] = []
+    problems = [*_tracing_problems(config), *await _redis_problems(config, opens=uses_tools)]
     in_threads = offload is not inline
-    try:
-        Traces.of(config.tracing)
-    except ConfigError as exc:
-        problems += exc.problems
-    problems += await _redis_problems(config, opens=uses_tools)
     async with AsyncExitStack() as stack:
         for_components = any(team.component for team in config.teams)
         opening_models = open_models(config.models, in_threads=in_threads, for_components=for_components)
@@ -83,28 +78,45 @@ async def find_problems(
         databases = await _open(stack, open_databases(config, state_directory), problems)
         if databases is not None and notes is not None and config.database:
             notes += [f"[database.{name}] {await each.summary()}" for name, each in databases.items()]
-        sound: list[ServedTeam] = []
-
-        def collect(team: ServedTeam) -> None:
-            check_source(team)
-            sound.append(team)
-
-        try:
-            await offload(for_each_team, config, collect)
-        except ConfigError as exc:
-            problems += exc.problems
-        if models is not None and databases is not None:
-            wrong: list[str] = []
-            opening = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong)
-            toolbox = await stack.enter_async_context(opening)
-            missing = config.tools.keys() - {*toolbox.names}
-            for team in sound:
-                if missing.isdisjoint(team.config.tools):
-                    problems += await _build(team, models, databases, toolbox, offload, [] if notes is None else notes)
-            problems += [*wrong, *(await toolbox.problems() if uses_tools else ())]
-            if uses_tools and notes is not None:
+        sound = await _sound_teams(config, offload, problems)
+        if models is None or databases is None:
+            return problems
+        wrong_tools: list[str] = []
+        opening_tools = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong_tools)
+        toolbox = await stack.enter_async_context(opening_tools)
+        missing = config.tools.keys() - {*toolbox.names}
+        for team in sound:
+            if missing.isdisjoint(team.config.tools):
+                problems += await _build(team, models, databases, toolbox, offload, [] if notes is None else notes)
+        problems += wrong_tools
+        if uses_tools:
+            problems += await toolbox.problems()
+            if notes is not None:
                 notes += toolbox.notes
     return problems
+
+
+def _tracing_problems(config: Config) -> Sequence[str]:
+    try:
+        Traces.of(config.tracing)
+    except ConfigError as exc:
+        return exc.problems
+    return ()
+
+
+async def _sound_teams(config: Config, offload: Offload, problems: list[str]) -> Sequence[ServedTeam]:
+    """The teams whose factories can be imported, or components read. The others' mistakes are added to `problems`."""
+    sound: list[ServedTeam] = []
+
+    def check(team: ServedTeam) -> None:
+        check_source(team)
+        sound.append(team)
+
+    try:
+        await offload(for_each_team, config, check)
+    except ConfigError as exc:
+        problems += exc.problems
+    return sound
 
 
 async def _redis_problems(config: Config, *, opens: bool) -> Sequence[str]:

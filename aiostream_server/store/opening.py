@@ -51,7 +51,8 @@ async def prepare_database(config: ConversationsConfig, state_directory: Path, *
 def _prepare(url: URL, config: ConversationsConfig, state_directory: Path, must_exist: bool) -> None:
     path = Path(url.database or "")
     if must_exist and not path.exists():
-        raise ConfigError([f"[conversations] there is no {path}: a server that has kept nothing, or another folder"])
+        where = "or another folder (the service's: STATE_DIRECTORY=/var/lib/aiostream-server)"
+        raise ConfigError([f"[conversations] there is no {path}: a server that has kept nothing, {where}"])
     if config.resolved_url is None:
         state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     prepare_file(path, timeout_s=_TIMEOUT_S)

@@ -31,25 +31,33 @@ def chat_view(
 
     Raises `InvalidRequest` for an unknown one in the header.
     """
-    state, wish = state_of(request), request.headers.get("X-Presentation")
-    shows, spec = state.config.open_webui, named.spec
-    page = Page(shows.remote_images, own_links(request), shows.artifacts) if is_page else None
-    if wish is not None and wish not in PRESENTATIONS:
-        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
-    asked_for = next((known for known in PRESENTATIONS if known == wish), None) or named.presentation
-    chosen = asked_for or principal.presentation
-    if chosen is None and spec is not None:
-        chosen = spec.config.presentation
+    state, spec = state_of(request), named.spec
+    shows = state.config.open_webui
+    asked_for = _header(request) or named.presentation
     if is_continuation:
-        chosen = "answer"
-    by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
-    fields = state.config.server.reasoning_fields
-    team, name = ("", "") if spec is None else (spec.id, spec.name)
-    members = None if page is None else state.catalogue.members
-    view = DisplayOptions(chosen, by_team, team, name, members, page, path_prefix(request), reasoning_fields=fields)
+        chosen: Presentation | None = "answer"
+    else:
+        chosen = asked_for or principal.presentation or (None if spec is None else spec.config.presentation)
+    view = DisplayOptions(
+        chosen,
+        {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue},
+        "" if spec is None else spec.id,
+        "" if spec is None else spec.name,
+        state.catalogue.members if is_page else None,
+        Page(shows.remote_images, own_links(request), shows.artifacts) if is_page else None,
+        path_prefix(request),
+        reasoning_fields=state.config.server.reasoning_fields,
+    )
     if is_json:  # for a program: nothing that only a page understands
         return replace(_without_transcript(view, "answer"), page=None, is_json=True)
-    return _without_transcript(view, "reasoning") if is_spoken and page is not None and asked_for is None else view
+    return _without_transcript(view, "reasoning") if is_spoken and is_page and asked_for is None else view
+
+
+def _header(request: web.Request) -> Presentation | None:
+    wish = request.headers.get("X-Presentation")
+    if wish is not None and wish not in PRESENTATIONS:
+        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
+    return next((known for known in PRESENTATIONS if known == wish), None)
 
 
 def _without_transcript(view: DisplayOptions, instead: Presentation) -> DisplayOptions:

@@ -29,7 +29,15 @@ from aiostream_server.protocols.json_rpc import (
 from aiostream_server.protocols.mcp import NAME, dialect_for
 from aiostream_server.protocols.mcp.call import CallOptions, error_result
 from aiostream_server.protocols.mcp.errors import refusal, refusal_for
-from aiostream_server.protocols.mcp.tools import TeamTool, discovered, initialized, listed, read_arguments, read_reply
+from aiostream_server.protocols.mcp.tools import (
+    Arguments,
+    TeamTool,
+    discovered,
+    initialized,
+    listed,
+    read_arguments,
+    read_reply,
+)
 from aiostream_server.protocols.mcp.versions import check_version, elicits, meta_of
 from aiostream_server.web.asking import answer_body
 from aiostream_server.web.caller import caller_of
@@ -107,35 +115,44 @@ async def _call(
     request: web.Request, principal: Principal, call: RpcRequest, refused: Refusal, *, is_modern: bool
 ) -> web.StreamResponse:
     """What is wrong with the arguments, or keeps the team from beginning, is told to the model that calls."""
-    name, progress = call.params.get("name"), meta_of(call).get("progressToken")
+    name = call.params.get("name")
     tool = next((tool for tool in _tools(request, principal) if tool.id == name), None)
     if tool is None:
         raise RpcError(INVALID_PARAMS, f"there is no tool {name!r:.80}")
-    token = progress if isinstance(progress, str | int) and not isinstance(progress, bool) else None
     try:
-        if (responses := call.params.get("inputResponses")) is not None and is_modern:
-            reply = read_reply(responses, call.params.get("requestState"))
-            if reply is None:
-                return _result(call, error_result("The user has not answered the team's question.", is_modern=True))
-            arguments = reply
-        else:
-            arguments = read_arguments(call.params.get("arguments"))
-        asked = Asked(
-            tool.id,
-            Question(Turn("user", arguments.question)),
-            "stream" if "text/event-stream" in request.headers.get("Accept", "") else "whole",
-            CallOptions(call.id, token, is_modern, tool.name, elicits=is_modern and elicits(call)),
-            on_disconnect="cancel",
-            conversation=Conversation(
-                arguments.conversation or f"talk-{secrets.token_urlsafe(9)}", resends=False, by_name=True
-            ),
-            kept=_call_name(request, call.id),
-        )
+        arguments = _arguments(call, is_modern=is_modern)
+        if arguments is None:
+            return _result(call, error_result("The user has not answered the team's question.", is_modern=True))
+        asked = _asked(request, call, tool, arguments, is_modern=is_modern)
         return await answer_body(request, dialect_for(asked, refused), principal, dump(call.params))
     except RpcError:
         raise
     except ServerError as exc:
         return _result(call, error_result(str(exc), is_modern=is_modern))
+
+
+def _arguments(call: RpcRequest, *, is_modern: bool) -> Arguments | None:
+    """Those of the call, or the user's reply to the team's question; None where the user has not replied."""
+    if is_modern and (responses := call.params.get("inputResponses")) is not None:
+        return read_reply(responses, call.params.get("requestState"))
+    return read_arguments(call.params.get("arguments"))
+
+
+def _asked(
+    request: web.Request, call: RpcRequest, tool: TeamTool, arguments: Arguments, *, is_modern: bool
+) -> Asked[CallOptions]:
+    progress = meta_of(call).get("progressToken")
+    token = progress if isinstance(progress, str | int) and not isinstance(progress, bool) else None
+    talk = arguments.conversation or f"talk-{secrets.token_urlsafe(9)}"
+    return Asked(
+        tool.id,
+        Question(Turn("user", arguments.question)),
+        "stream" if "text/event-stream" in request.headers.get("Accept", "") else "whole",
+        CallOptions(call.id, token, is_modern, tool.name, elicits=is_modern and elicits(call)),
+        on_disconnect="cancel",
+        conversation=Conversation(talk, resends=False, by_name=True),
+        kept=_call_name(request, call.id),
+    )
 
 
 async def _notified(request: web.Request, principal: Principal, call: RpcRequest) -> None:

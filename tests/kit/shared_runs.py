@@ -31,7 +31,7 @@ async def settled(*nodes: "SharedRuns") -> None:
     """Return when Redis has done what these were about to ask for, and its messages have arrived."""
     for _ in range(4):
         for node in nodes:
-            await node.admission.settle()
+            await node.admission.calls.settle()
             await node.connection.run(_NOTHING)
         for _ in range(5):
             await asyncio.sleep(0)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import DatabaseConfig
-from aiostream_server.models.demo.shop import ShopQuestion, Unclear, plan_query, read_question
+from aiostream_server.models.demo.shop_query import plan_query
+from aiostream_server.models.demo.shop_question import ShopQuestion, Unclear, read_question
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.guard import Approved
 from aiostream_server.tools.sql.shop import build_shop, shop_tables

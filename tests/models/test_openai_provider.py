@@ -237,7 +237,13 @@ async def test_odd_fields_are_one_warning_for_each_run(scripted: ScriptedProvide
         (HttpError(502, "<html>nginx</html>"), "answered 502 Bad Gateway"),
         (HttpError(503, "overloaded"), "answered 503 Service Unavailable: overloaded"),
         (HttpError(599, ""), "answered 599"),
-        (HttpError(307, "", headers={"Location": "/elsewhere"}), "answered 307 Temporary Redirect"),
+        (
+            HttpError(307, "", headers={"Location": "/elsewhere"}),
+            "answered 307 Temporary Redirect: is its base_url right?",
+        ),
+        (HttpError(404, {"detail": "Not Found"}), "answered 404 Not Found: is its base_url right?"),
+        (HttpError(404, "404 page not found"), "answered 404 Not Found: is its base_url right?"),
+        (HttpError(405, "<html>"), "answered 405 Method Not Allowed: is its base_url right?"),
         (Raw([b"<html>"], content_type="text/html"), "answered with a web page: is its base_url right?"),
         (Raw([b"{"], content_type="application/json"), "sent something that is not JSON"),
         (Raw([b"{"], content_type="application/json", complete=False), "broke off in the middle of its answer"),
@@ -253,6 +259,15 @@ async def test_failures(scripted: ScriptedProvider, error: Any, message: str) ->
     config = config.with_secret(SecretStr("sk-1"))
     origin = scripted.base_url.removesuffix("/v1")
     assert await failure(config) == f"the model provider at {origin} {message}"
+
+
+async def test_a_provider_that_asks_for_a_key_where_none_is_configured_is_told_as_that(
+    scripted: ScriptedProvider,
+) -> None:
+    scripted.script(HttpError(401, {"error": {"message": "no key"}}))
+    assert (await failure(config_of(scripted))).endswith(
+        " answered 401 Unauthorized: it asks for an API key, and the server has none for it"
+    )
 
 
 async def test_long_error_is_cut(scripted: ScriptedProvider) -> None:

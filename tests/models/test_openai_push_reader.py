@@ -14,6 +14,7 @@ import uvloop
 from aiohttp.client_proto import ResponseHandler
 
 from aiostream_server.models.openai.push_reader import BytesReader, PullReader, PushReader
+from tests.kit.waiting import wait_for
 
 Say: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Run: TypeAlias = Callable[[Any], None]
@@ -287,12 +288,12 @@ def test_a_cancelled_wait_takes_nothing_more(run: Run, reader: type[BytesReader]
     """Not even in the moment between the cancel and the end of the task."""
 
     async def main() -> None:
-        service = Service(saying(*[b"x"] * 50, pause_s=0.01))
+        service = Service(saying(*[b"x"] * 100_000, pause_s=0.01))
         async with served(service) as url, aiohttp.ClientSession() as session:
             response, taken = await session.post(url), Taken()
             with reader(response, idle_s=5, ends_at=float("inf")) as source:
                 waiting = asyncio.create_task(source.give(taken))
-                await asyncio.sleep(0.1)
+                await wait_for(lambda: taken.pieces, "some of the answer")
                 waiting.cancel()
                 before = len(taken.pieces)
                 await asyncio.wait((waiting,))
@@ -321,10 +322,11 @@ def test_a_reader_that_takes_nothing_holds_the_provider_up(run: Run, reader: typ
             response = await session.post(url)
             with reader(response, idle_s=5, ends_at=float("inf")) as source:
                 await source.give(Taken(after=3))
-                await asyncio.sleep(0.3)
-                held = sent
-                await asyncio.sleep(0.2)
-                assert sent == held < 32 * 1024**2
+                held = -1
+                while sent > held:
+                    held = sent
+                    await asyncio.sleep(0.2)
+                assert held < 32 * 1024**2
                 taken = Taken(after=400)
                 await source.give(taken)
                 assert sent > held

@@ -71,7 +71,7 @@ class Slots(RuleBasedStateMachine):
         if not hasattr(self, "slots"):
             return
         per_key = self.limits.max_runs_per_key
-        assert len(self.inside) <= len(self.admission._holders) <= self.limits.max_runs
+        assert len(self.inside) <= len(self.admission._held) <= self.limits.max_runs
         assert self.slots.queued <= self.limits.queue_size
         assert not per_key or max(Counter(owner.key_id for owner in self.inside).values(), default=0) <= per_key
         per_user, users = self.limits.max_runs_per_user, Counter(owner for owner in self.inside if owner.user_id)
@@ -82,9 +82,9 @@ class Slots(RuleBasedStateMachine):
         if not hasattr(self, "slots"):
             return
         self._run(settles=True)
-        assert len(self.admission._holders) == len(self.inside), "no slot is lost"
-        assert self.admission._taken == Counter(each for owner in self.inside for each in (owner.key_id, owner))
-        assert all(self.admission._obstacle(owner) for owner, _ in self.callers)
+        assert len(self.admission._held) == len(self.inside), "no slot is lost"
+        assert self.admission._held._taken == Counter(each for owner in self.inside for each in (owner.key_id, owner))
+        assert all(self.admission._held.obstacle(owner, self.limits) for owner, _ in self.callers)
         assert self.slots.queued == len(self.callers)
 
     def teardown(self) -> None:

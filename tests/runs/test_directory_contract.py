@@ -42,7 +42,7 @@ async def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> A
 
         def make(**limits: Any) -> Directory:
             return RedisDirectory(
-                shared.connection, shared.writer, shared.mirrors, LimitsConfig(**limits), dropped.append
+                shared.connection, shared.owned, shared.writer, shared.mirrors, LimitsConfig(**limits), dropped.append
             )
 
         yield make
@@ -131,6 +131,23 @@ async def test_a_dropped_run_has_expired_for_its_owner(new_directory: NewDirecto
     with pytest.raises(NotFound, match="there is no run"):
         await directory.find("run-1", BOB)
     assert dropped == ["run-1"]
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+async def test_a_run_that_another_process_has_taken_over_does_not_expire_here(
+    new_directory: NewDirectory, dropped: list[str], is_finished: bool
+) -> None:
+    """This process was cut off, and the run has perhaps ended here before it heard of that."""
+    directory: Any = new_directory()  # a single process is never asked to
+    run, other = new_run("run-1", ANN), new_run("run-2", ANN)
+    for each in (run, other):
+        await directory.put(each)
+    if is_finished:
+        directory.finish(run)
+    directory.disown("run-1")
+    directory.finish(other)
+    directory.limit(LimitsConfig(retention_s=0))
+    assert dropped == ["run-2"]
 
 
 async def test_finished_runs_are_dropped_from_the_oldest_when_there_is_no_room(

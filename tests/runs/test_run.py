@@ -1,9 +1,12 @@
 """However a run ends, its log ends with `RunFinished`, in time, and no task of it is left."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import Context, copy_context
+from types import FunctionType, ModuleType
 from typing import Any, get_args
 
 import pytest
@@ -333,3 +336,31 @@ async def test_a_run_that_was_never_started_is_not_waited_for() -> None:
     never = Run("run-2", run.request, runs.resources, MemoryLog("run-2"))
     await asyncio.wait_for(never.wait(), DEADLINE_S)
     await runs.registry.close()
+
+
+async def test_a_context_that_outlives_its_run_keeps_nothing_that_was_said() -> None:
+    """Pooled connections keep the context in which they were opened, and asyncio's cancelled timers theirs."""
+    kept: list[Context] = []
+
+    class Verbose:
+        async def run_stream(self, *, task: Any) -> _Stream:
+            kept.append(copy_context())
+            yield TextMessage(content="a" * 1_000_000, source="Verbose")
+            yield TaskResult(messages=[], stop_reason="done")
+
+    async with nothing_left():
+        runs = runs_of(Verbose, retention_s=0.0)
+        assert (await _ended(await runs.start("q" * 1_000_000))).reason == "stop"
+    assert _largest_text(kept[0]) < 100_000
+
+
+def _largest_text(start: object) -> int:
+    """The longest text that can be reached without modules, classes and functions."""
+    seen: dict[int, object] = {}
+    found: list[object] = [start]
+    while found:
+        for each in gc.get_referents(found.pop()):
+            if id(each) not in seen and not isinstance(each, ModuleType | type | FunctionType):
+                seen[id(each)] = each
+                found.append(each)
+    return max(len(each) for each in seen.values() if isinstance(each, str | bytes))

@@ -36,7 +36,7 @@ async def view_of(request: pytest.FixtureRequest) -> AsyncIterator[NewView]:
             nonlocal runs
             runs = runs_of(make, backend=here.backend, **limits)
             run = await runs.start()
-            await here.writer.written(run.id, DEADLINE_S)
+            await here.owned.written(run.id, DEADLINE_S)
             return await elsewhere.directory.find(run.id, run.owner)
 
         yield start

@@ -140,7 +140,8 @@ async def test_each_of_two_steps_that_block_one_after_the_other_is_told() -> Non
         await asyncio.gather(first(), second())
 
     one, other = await _first_told(both, ".<locals>.first", ".<locals>.second")
-    assert 0.1 < one["blocked_s"] < other["blocked_s"]
+    assert one["blocked_s"] > 0.1  # and on a busy machine any time more
+    assert other["blocked_s"] > 0.3
 
 
 async def test_one_call_that_holds_pythons_lock_is_told() -> None:

@@ -106,6 +106,31 @@ async def test_a_configuration_that_only_root_can_read_says_to_whom_it_is_forbid
     assert "15" in await box.ask(session, "What is 3 * 5?")
 
 
+async def test_a_new_credential_takes_a_restart_and_the_reload_says_so(session: aiohttp.ClientSession) -> None:
+    config, secret = box.path(box.CONFIG), box.path("/etc/aiostream-server/credentials/late")
+    sound, since = config.read_text(), time.time()
+    secret.write_text("sk-late")
+    secret.chmod(0o600)
+    model = '[models.late]\nprovider = "openai"\nmodel = "m"\napi_key_file = "$CREDENTIALS_DIRECTORY/secret_late"\n'
+    config.write_text(f"{sound}\n{model}")
+    try:
+        box.run("systemctl", "reload", box.SERVICE, check=False)
+        await wait_for(lambda: "RELOAD FAILED: " in box.shown("StatusText"), "the status tells it", every_s=0.1)
+        assert "one that is new takes a restart" in await asyncio.to_thread(box.journal, since)
+        await box.systemctl("restart", box.SERVICE)
+        assert "15" in await box.ask(session, "What is 3 * 5?")
+    finally:
+        config.write_text(sound)
+        secret.unlink()
+        await box.systemctl("restart", box.SERVICE)
+
+
+def test_no_library_looks_for_files_in_a_home_that_the_unit_forbids() -> None:
+    """`ProtectHome=` makes a question for a file below /home an error."""
+    environ = Path("/proc", str(box.main_pid()), "environ").read_bytes().split(b"\0")
+    assert b"HOME=/" in environ
+
+
 def test_memory_has_a_limit_below_that_of_the_machine(key: str) -> None:
     total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     machine_bytes = int(total.split()[1]) * 1024

@@ -18,14 +18,14 @@ from autogen_agentchat.messages import (
 )
 from autogen_core import CancellationToken
 
-from aiostream_server.config.model import DatabaseConfig, DemoModelConfig, OpenAIModelConfig, TeamConfig
+from aiostream_server.config.model import DemoModelConfig, OpenAIModelConfig, TeamConfig
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
 from aiostream_server.teams.autogen_private.team_facts import participant_names
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.resume import reply_to
-from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop
+from tests.tools.opening import opened
 
 Said = BaseAgentEvent | BaseChatMessage
 
@@ -94,9 +94,5 @@ async def data_team(
         else OpenAIModelConfig(provider="openai", model="scripted", base_url=base_url)
     )
     team = TeamConfig(id="data", factory="aiostream_server.teams.data:build", settings=dict(settings or {}))
-    database = await Database.open("shop", DatabaseConfig(url=f"sqlite:///{path}"))
-    try:
-        async with open_models({"default": model}) as models:
-            yield TeamContext(team, models, {"shop": database})
-    finally:
-        await database.close()
+    async with opened(f"sqlite:///{path}", "shop") as database, open_models({"default": model}) as models:
+        yield TeamContext(team, models, {"shop": database})

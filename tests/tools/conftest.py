@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop
+from tests.tools.opening import opened
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +29,5 @@ def shop_url(request: pytest.FixtureRequest, shop_path: Path) -> str:
 
 @pytest_asyncio.fixture
 async def shop(shop_url: str) -> AsyncIterator[Database]:
-    database = await Database.open("shop", DatabaseConfig(url=shop_url))
-    try:
+    async with opened(shop_url, "shop") as database:
         yield database
-    finally:
-        await database.close()

@@ -6,11 +6,11 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.guard import Approved, Blocked
 from tests.tools.company import answers, build_sqlite, built_postgres
 from tests.tools.fair_statements import fair_statements
+from tests.tools.opening import opened
 
 MOST_BLOCKED: Final = 0.02
 _ASKED: Final = 4  # each fourth is asked through everything, too
@@ -28,11 +28,8 @@ def company_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest_asyncio.fixture
 async def company(company_url: str) -> AsyncIterator[Database]:
-    database = await Database.open("company", DatabaseConfig(url=company_url, row_limit=10_000, byte_limit=4 * 1024**2))
-    try:
+    async with opened(company_url, "company", row_limit=10_000, byte_limit=4 * 1024**2) as database:
         yield database
-    finally:
-        await database.close()
 
 
 @pytest.mark.parametrize("held_back", [False, True], ids=["tuned on", "held back"])

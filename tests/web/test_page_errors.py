@@ -70,6 +70,6 @@ async def test_a_failing_provider(server: Server, provider: ScriptedProvider) ->
     assert [error["message"] for error in shown.errors] == [
         "The model's provider does not accept this server's key. Only the operator of this server can mend that."
     ]
-    assert [error["message"] for error in plain.errors] == [
-        "the model provider of [models.default] answered 401 Unauthorized"
-    ]
+    [error] = plain.errors
+    assert error["message"].startswith("the model provider of [models.default] answered 401 Unauthorized: it asks for")
+    assert "sk-123" not in error["message"]

@@ -1,7 +1,7 @@
 """What the script `APPEND` is to do: nearly all that is written, at a fifth of the price of a `WriteOrder`.
 
-It looks at nothing but the stream of each run. That the runs are this process's, and that Redis has all events before
-these, was found out by an earlier `WRITE`, and the number of the latest call shows that it is still so.
+It looks at nothing but the list of each run's events. That the runs are this process's, and that Redis has all events
+before these, was found out by an earlier `WRITE`, and the number of the latest call shows that it is still so.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,6 @@ class Append(NamedTuple):
 
 
 def append_arguments(appends: Sequence[Append]) -> list[bytes | int]:
-    """Those with viewers have to stand first. Numbers are sent as text, which Redis need not make of them."""
+    """Those with viewers have to stand first."""
     published = sum(each.is_viewed for each in appends)
-    named = [word for each in appends for word in (each.run_id, f"{each.last}-0")]
-    return [published, _encode(named), *(each.payload for each in appends)]
+    return [published, _encode([each.run_id for each in appends]), *(each.payload for each in appends)]

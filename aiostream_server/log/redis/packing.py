@@ -1,8 +1,9 @@
-"""A run's events as bytes: the payload of one entry of its stream in Redis, and of one message to other processes.
+"""A run's events as bytes: one payload of its list in Redis, and one message to other processes.
 
-A payload holds consecutive events. Tokens of one agent and kind that follow each other are one list of texts: 13 bytes
-for a token of five characters, where JSON takes 180. A time is the distance to the one before it, in milliseconds.
-Large payloads are compressed: a run's last events repeat twice what its tokens have said.
+A payload holds consecutive events. It begins with the number of the last one in decimal digits and a space, which
+Redis' scripts read. Tokens of one agent and kind that follow each other are one list of texts: 13 bytes for a token of
+five characters, where JSON takes 180. A time is the distance to the one before it, in milliseconds. Large payloads are
+compressed: a run's last events repeat twice what its tokens have said.
 """
 
 import zlib
@@ -90,7 +91,7 @@ def pack(log: Entries, after: int) -> Iterator[Packed]:
         else:
             items = _items(log, stretch, waits)
         after = first + len(times) - 1
-        yield Packed(first, after, _whole(_Payload(first, times[0], items)))
+        yield Packed(first, after, _whole(_Payload(first, times[0], items), after))
 
 
 def _items(log: Entries, stretch: StoredEntries, waits: Sequence[int]) -> list[_Tokens | _Other]:
@@ -116,18 +117,19 @@ def pack_entries(entries: Sequence[Entry]) -> Packed:
         now = _milliseconds(entry.timestamp)
         items.append(_Other(entry.event.type, now - before, entry.event))
         before = now
-    first = entries[0].seq
-    return Packed(first, entries[-1].seq, _whole(_Payload(first, first_ms, items)))
+    first, last = entries[0].seq, entries[-1].seq
+    return Packed(first, last, _whole(_Payload(first, first_ms, items), last))
 
 
-def _whole(payload: _Payload) -> bytes:
+def _whole(payload: _Payload, last: int) -> bytes:
     encoded = _encode(payload)
-    return encoded if len(encoded) < _COMPRESSED_BYTES else zlib.compress(encoded, 1)
+    return b"%d %b" % (last, encoded if len(encoded) < _COMPRESSED_BYTES else zlib.compress(encoded, 1))
 
 
 def unpack(payload: bytes) -> Iterator[Unpacked]:
     """Raises `ValueError` for anything that `pack` has not made."""
-    whole = _decode(_decompressed(payload) if payload.startswith(_COMPRESSED) else payload)
+    _, _, body = payload.partition(b" ")
+    whole = _decode(_decompressed(body) if body.startswith(_COMPRESSED) else body)
     seq, now = whole.first, whole.time
     for item in whole.items:
         if isinstance(item, _Other):

@@ -5,11 +5,12 @@ from typing import Final, NamedTuple, Protocol
 
 from msgspec import msgpack
 
+_REMEMBERED_MS: Final = 86_400_000  # so long behind its retention it is known whose a run was
 _encode: Final = msgpack.Encoder().encode
 
 
 class PackedEvents(Protocol):
-    """Packed events; `last` is the number of the last one."""
+    """Packed events; `last` is the number of the last one, with which the payload begins."""
 
     @property
     def last(self) -> int: ...
@@ -19,12 +20,12 @@ class PackedEvents(Protocol):
 
 
 class Birth(NamedTuple):
-    """What Redis takes of a run that it does not know. `owner` is JSON, and `created` in milliseconds; the others are
+    """What Redis takes of a run that it does not know. `owner` is JSON, and `created` milliseconds; the others are
     digests, empty for none. `is_late`: it is told the turn and the idempotency key, too: it was away when
     they were taken or has lost them."""
 
     owner: str
-    created: int
+    created: str
     digest: str
     talk: str
     turn: str
@@ -64,9 +65,21 @@ def write_arguments(orders: Sequence[WriteOrder]) -> list[bytes]:
     does not unpack: of each order the payloads, the card, if any, and the request, if any."""
     told, binary = [], []
     for order in orders:
-        request = False if order.request is None else order.request[:2]
-        lasts = [chunk.last for chunk in order.chunks]
-        told.append((*order[:6], lasts, order.birth or False, order.card is not None, request))
+        told.append(
+            (
+                order.run_id,
+                order.expected,
+                str(order.last),
+                str(order.reserved),
+                order.keep_from,
+                order.is_viewed,
+                len(order.chunks),
+                order.card is not None,
+                order.birth or False,
+                False if order.request is None else order.request[:2],
+                order.retention_ms >= 0 and (str(order.retention_ms), str(order.retention_ms + _REMEMBERED_MS)),
+            )
+        )
         binary += [chunk.payload for chunk in order.chunks]
         if order.card is not None:
             binary.append(order.card)

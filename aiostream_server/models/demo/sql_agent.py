@@ -11,7 +11,8 @@ from autogen_core.models import UserMessage
 
 from aiostream_server.models.demo.conversation import CONFIGURE, DemoReply, DemoRequest, call, say, shorten, text_of
 from aiostream_server.models.demo.rows import find_table, say_rows
-from aiostream_server.models.demo.shop import ShopQuestion, plan_query, read_question
+from aiostream_server.models.demo.shop_query import plan_query
+from aiostream_server.models.demo.shop_question import ShopQuestion, read_question
 
 _SCHEMA: Final = "schema"
 _QUERY: Final = "query"

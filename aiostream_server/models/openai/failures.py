@@ -20,6 +20,7 @@ from aiostream_server.models.openai.waits import asked_wait_s
 from aiostream_server.text import one_line
 
 _MAX_MESSAGE: Final = 300
+_NO_SUCH_ROUTE: Final = frozenset({301, 302, 303, 307, 308, 404, 405})
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 _log = structlog.get_logger()
@@ -54,12 +55,16 @@ class Failures:
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
         error = decoded(body)
         message = self._line(_message(error))
+        if status in _NO_SUCH_ROUTE and not _is_providers(error):
+            message = "is its base_url right?"
         what = f"answered {f'{status} {phrase}'.strip()}" + (f": {message}" if message else "")
         wait_s = asked_wait_s(headers, body.decode("utf-8", "replace")) if status in (429, 503, 529) else None
         kind = error_kind(status, error)
         if kind is ProviderRefused and message:  # for the operator: it may name accounts and parts of keys
             _log.warning("model_provider_refused", provider=self._subject, status=status, reason=message)
             what = what.removesuffix(f": {message}")
+        if status == HTTPStatus.UNAUTHORIZED and not self._secret:
+            what += ": it asks for an API key, and the server has none for it"
         return kind(f"{self._subject} {what}", is_lasting=True, retry_after_s=wait_s)
 
     def reported(self, error: Any) -> ModelFailed:
@@ -121,6 +126,12 @@ def decoded(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body.decode("utf-8", "replace").strip()
         return "" if text.startswith("<") else text
+
+
+def _is_providers(error: Any) -> bool:
+    """Whether an error is one of a model provider, and not what a web server says of a path that it does not know."""
+    first = error[0] if isinstance(error, list) and error else error
+    return isinstance(first, dict) and ("error" in first or "message" in first)
 
 
 def _message(error: Any) -> str:

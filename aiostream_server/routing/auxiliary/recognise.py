@@ -48,15 +48,10 @@ def recognise(
     """
     system = "\n".join(turn.text for turn in question.history if turn.role == "system")
     prompt = question.asked[-1]
-    if task is not None:
-        name = task.strip()
-        if not name:
-            return None
-        if name in KINDS and question.form is None:
-            return Auxiliary(KINDS[name], prompt, system)
-        if question.form is None and _TASK_NAME.fullmatch(name):  # of a newer client
-            return Auxiliary(kind_by_shape(prompt, system, streamed=False) or "unknown", prompt, system)
-        # Anything else is not the name of a task: 0.6.36 sends the header's `{{TASK}}` as it is, with every request.
+    if task is not None and not task.strip():
+        return None
+    if task is not None and question.form is None and (kind := _named_kind(task.strip(), prompt, system)) is not None:
+        return Auxiliary(kind, prompt, system)
     if _is_wrapped(prompt):
         return None
     if question.form is not None:
@@ -66,6 +61,15 @@ def recognise(
     if patterns and (found := _by_pattern(question, prompt, system, patterns)) is not None:
         return found
     return None if prompt.lstrip().startswith(TASK) else recognise_app(question)
+
+
+def _named_kind(task: str, prompt: str, system: str) -> AuxiliaryKind | None:
+    """The kind of the task that the header names. 0.6.36 sends its `{{TASK}}` as it is, which names none."""
+    if task in KINDS:
+        return KINDS[task]
+    if _TASK_NAME.fullmatch(task):  # of a newer client
+        return kind_by_shape(prompt, system, streamed=False) or "unknown"
+    return None
 
 
 def _is_lone_prompt(question: Question) -> bool:

@@ -19,6 +19,7 @@ from aiostream_server.runs.registry import RunBackend
 from aiostream_server.runs.shared.admission import RedisAdmission
 from aiostream_server.runs.shared.directory import RedisDirectory
 from aiostream_server.runs.shared.owned import OwnedRun
+from aiostream_server.runs.shared.owned_runs import OwnedRuns
 from aiostream_server.runs.shared.remote_run import Mirrors
 from aiostream_server.runs.shared.starts import RedisStarts
 from aiostream_server.runs.shared.takeover import Takeover
@@ -45,13 +46,14 @@ class SharedRuns:
         node = self.node = secrets.token_hex(8)
         self.connection: Final = connection
         self._serves_alone: Final = config.on_outage == "serve"
-        self.writer: Final = Writer(connection, node, limits, self._taken_over)
+        self.owned: Final = OwnedRuns(connection, limits, self._taken_over)
+        self.writer: Final = Writer(connection, node, self.owned, self._end_written)
         self.mirrors: Final = Mirrors(connection, channels, node)
         self.admission: Final = RedisAdmission(connection, node, limits, config.on_outage)
-        self.takeover: Final = Takeover(connection, node, config, limits, self.writer, self.admission.leave)
-        self.directory: Final = RedisDirectory(connection, self.writer, self.mirrors, limits, self._dropped)
-        self.starts: Final = RedisStarts(connection, node, self.writer, self.directory, config.on_outage)
-        self.turns: Final = RedisTurns(connection, self.writer, self.directory, turns, config.on_outage)
+        self.takeover: Final = Takeover(connection, node, config, limits, self.owned, self.admission.leave)
+        self.directory: Final = RedisDirectory(connection, self.owned, self.writer, self.mirrors, limits, self._dropped)
+        self.starts: Final = RedisStarts(connection, node, self.owned, self.directory, config.on_outage)
+        self.turns: Final = RedisTurns(connection, self.owned, self.directory, turns, config.on_outage)
         self.backend: Final = RunBackend(
             directory=self.directory,
             admission=self.admission,
@@ -78,13 +80,12 @@ class SharedRuns:
 
     def check(self) -> None:
         """Redis may have lost what this process has written, or given it to another one."""
-        self.writer.check_all()
+        self.owned.check_all()
         self.admission.restore()
         self.takeover.end_unknown()
 
     def renewed(self, renewal: Renewal) -> None:
         """The lease was renewed."""
-        self.writer.lease_until = renewal.until
         if not renewal.was_known:
             self.check()
         for run_id, reason in renewal.stops.items():
@@ -105,9 +106,9 @@ class SharedRuns:
             case "forget", [run_id]:
                 self.directory.forget(run_id)
             case "watch", [run_id, node]:
-                self.writer.watch(run_id, node)
+                self.owned.watch(run_id, node)
             case "unwatch", [run_id, node]:
-                self.writer.unwatch(run_id, node)
+                self.owned.unwatch(run_id, node)
             case _:
                 _log.debug("message_of_a_newer_version", word=word)
 
@@ -121,12 +122,15 @@ class SharedRuns:
     def _stop(self, run_id: str, word: str) -> None:
         reason: FinishReason = "cancelled" if word == "cancelled" else "interrupted"
         self.takeover.stop(run_id, reason)
-        self.writer.stop(run_id, reason)
+        self.owned.stop(run_id, reason)
+
+    def _end_written(self, run_id: str) -> None:
+        self.admission.calls.end_written(run_id)
+        self.turns.end_written(run_id)
 
     def _taken_over(self, owned: OwnedRun) -> None:
         self.directory.disown(owned.run.id)
         self.starts.forget(owned.run.id)
-        self.admission.disown(owned.run.id)
         self.mirrors.move_viewers(owned)
 
     def _dropped(self, run_id: str) -> None:

@@ -17,6 +17,7 @@ from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory, MemoryDirectory
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.owned import conversation_digest, digest
+from aiostream_server.runs.shared.owned_runs import OwnedRuns
 from aiostream_server.runs.shared.remote_run import Mirrors, RemoteRun
 from aiostream_server.runs.shared.writer import Writer
 
@@ -26,6 +27,8 @@ _BEGUN_S: Final = 2.0
 _POLL_S: Final = 0.02
 BEHIND_S: Final = 1.0  # in which processes write what Redis has missed
 _DROP_S: Final = 10.0
+_DROP_PAUSE_S: Final = 0.25  # what is dropped meanwhile is dropped in one call
+_DROPPED_AT_ONCE: Final = 100
 _REJOIN_S: Final = 10.0
 """So long a run that began again waits for a viewer, where it ends without one."""
 
@@ -39,6 +42,7 @@ class RedisDirectory:
     def __init__(
         self,
         connection: RedisConnection,
+        runs: OwnedRuns,
         writer: Writer,
         mirrors: Mirrors,
         limits: LimitsConfig,
@@ -46,31 +50,33 @@ class RedisDirectory:
     ) -> None:
         self._on_drop: Final = on_drop
         self._connection: Final = connection
+        self._runs: Final = runs
         self._writer: Final = writer
         self._mirrors: Final = mirrors
         self._here: Final = MemoryDirectory(limits, on_drop=self._dropped)
-        self._dropping: Final[set[asyncio.Task[None]]] = set()
+        self._to_drop: Final[dict[str, None]] = {}
+        self._dropping: asyncio.Task[None] | None = None
 
     def limit(self, limits: LimitsConfig) -> None:
-        self._writer.limits = limits
+        self._runs.limits = limits
         self._here.limit(limits)
 
     async def put(self, run: Run) -> None:
         """A run that another process began is found as those of others are: its first events are only in Redis."""
         if run.earlier is not None:
-            self._writer.add(run)
+            self._runs.add(run)
             asyncio.get_running_loop().call_later(_REJOIN_S, self._end_unviewed, run)
             return
         await self._here.put(run)
-        self._writer.add(run)
+        self._runs.add(run)
         if run.on_disconnect == "continue":  # its client may look for it elsewhere at once
-            await self._writer.written(run.id, _WRITTEN_S)
+            await self._runs.written(run.id, _WRITTEN_S)
 
     def finish(self, run: Run) -> None:
         if self._here.has(run.id):
             self._here.finish(run)
-        if run.id in self._writer:  # else another process has taken it over
-            self._writer.hurry(run.id)
+        if run.id in self._runs:  # else another process has taken it over
+            self._runs.schedule.hurry(run.id)
 
     def drop(self) -> None:
         self._here.drop()
@@ -126,13 +132,13 @@ class RedisDirectory:
         elif not self.forget(run_id):
             return
         await self._writer.pause()  # what it writes now may be of this run
-        await self._connection.run(DROP, run_id, "deleted")
+        await self._connection.run(DROP, "deleted", run_id)
 
     def forget(self, run_id: str) -> bool:
         """A finished run was deleted, perhaps by another process. False where there is none."""
         is_here = self._here.forget(run_id)
         if is_here:
-            self._writer.discard(run_id)
+            self._runs.discard(run_id)
         return is_here
 
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
@@ -152,15 +158,24 @@ class RedisDirectory:
 
     def _dropped(self, run_id: str) -> None:
         self._on_drop(run_id)
-        self._writer.forget(run_id)
-        dropping = asyncio.create_task(self._drop(run_id))
-        self._dropping.add(dropping)
-        dropping.add_done_callback(self._dropping.discard)
+        self._runs.forget(run_id)
+        self._to_drop[run_id] = None
+        if self._dropping is None:
+            self._dropping = asyncio.create_task(self._drop_all(), name="drop")
 
-    async def _drop(self, run_id: str) -> None:
-        await self._writer.left(run_id, _DROP_S)  # else its end might be written behind this
-        with suppress(RunsUnavailable):  # it expires by itself
-            await self._connection.run(DROP, run_id, "")
+    async def _drop_all(self) -> None:
+        """Not at once: they expire by themselves, and each call takes Redis time."""
+        try:
+            while self._to_drop:
+                await asyncio.sleep(_DROP_PAUSE_S)
+                dropped = tuple(self._to_drop)[:_DROPPED_AT_ONCE]
+                for run_id in dropped:
+                    del self._to_drop[run_id]
+                    await self._runs.left(run_id, _DROP_S)  # else its end might be written behind this
+                with suppress(RunsUnavailable):
+                    await self._connection.run(DROP, "", *dropped)
+        finally:
+            self._dropping = None
 
 
 async def find_begun(directory: Directory, run_id: str, owner: Owner) -> RunView | None:

@@ -140,9 +140,10 @@ class OwnedRun:
         )
 
     def _needs_only_events(self, now: float, last: int) -> bool:
-        """Whether Redis needs nothing but the events, and no other process can have changed the run."""
+        """Whether Redis needs nothing but the events, has earlier ones, and no other process can have changed the
+        run."""
         is_reserved = last <= self.log.reserved - _CONFIRMED_AHEAD
-        return now < self._confirmed_until and is_reserved and self._state == self._told
+        return now < self._confirmed_until and is_reserved and self.written > 0 and self._state == self._told
 
     def _change_of_request(self) -> tuple[str, str, bytes] | tuple[()] | None:
         told, telling = self._told or _Told(), self._telling
@@ -155,7 +156,7 @@ class OwnedRun:
         talk, turn = run.request.conversation, run.request.turn_key
         return Birth(
             json.encode(run.owner).decode(),
-            round(run.created_at * 1000),
+            str(round(run.created_at * 1000)),
             digest(*run.owner),
             "" if talk is None else conversation_digest(run.owner, talk.name),
             "" if turn is None else turn_digest(turn),

@@ -15,7 +15,7 @@ from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.directory import BEHIND_S, find_begun
 from aiostream_server.runs.shared.owned import digest
-from aiostream_server.runs.shared.writer import Writer
+from aiostream_server.runs.shared.owned_runs import OwnedRuns
 from aiostream_server.runs.starts import Idempotency, MemoryStarts, StartedRun
 
 _POLL_S: Final = 0.02
@@ -25,11 +25,11 @@ class RedisStarts:
     """The `Starts` of all processes. Callers of this one wait for each other here; one of them asks Redis."""
 
     def __init__(
-        self, connection: RedisConnection, node: str, writer: Writer, directory: Directory, on_outage: OnOutage
+        self, connection: RedisConnection, node: str, runs: OwnedRuns, directory: Directory, on_outage: OnOutage
     ) -> None:
         self._connection: Final = connection
         self._node: Final = node
-        self._writer: Final = writer
+        self._runs: Final = runs
         self._directory: Final = directory
         self._serves_alone: Final = on_outage == "serve"
         self._here: Final = MemoryStarts()
@@ -53,7 +53,7 @@ class RedisStarts:
                 if not self._serves_alone:
                     raise
                 run = await start()
-                self._writer.note_start(run.id, digest(*owner, idempotency.key), idempotency.fingerprint)
+                self._runs.note_start(run.id, digest(*owner, idempotency.key), idempotency.fingerprint)
                 return run
             return found or await self._start(owner, idempotency, start)
 
@@ -71,7 +71,7 @@ class RedisStarts:
         deadline = loop.time() + BEHIND_S
         while True:
             has_waited = int(loop.time() > deadline)
-            about = (name, idempotency.fingerprint, self._node, self._writer.lifetime_ms, has_waited)
+            about = (name, idempotency.fingerprint, self._node, self._runs.lifetime_ms, has_waited)
             word, *rest = await self._connection.run(START, *about)
             if word == b"claimed":
                 return None
@@ -95,7 +95,7 @@ class RedisStarts:
             with suppress(RunsUnavailable):  # another caller of this process, or a failed one's successor, claims it
                 await asyncio.shield(self._connection.run(STARTED, name, self._node, ""))
             raise
-        self._writer.note_start(run.id, name, idempotency.fingerprint)
+        self._runs.note_start(run.id, name, idempotency.fingerprint)
         with suppress(RunsUnavailable):
             await self._connection.run(STARTED, name, self._node, run.id)
         return run

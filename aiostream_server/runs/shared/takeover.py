@@ -26,7 +26,7 @@ from aiostream_server.runs.card import RunCard
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import EarlierAttempts
 from aiostream_server.runs.shared.kept_request import unpack_request
-from aiostream_server.runs.shared.writer import Writer
+from aiostream_server.runs.shared.owned_runs import OwnedRuns
 
 _PAGE: Final = 64
 _AGAIN_S: Final = 0.5
@@ -45,14 +45,14 @@ class Takeover:
         node: str,
         config: RunsConfig,
         limits: LimitsConfig,
-        writer: Writer,
+        runs: OwnedRuns,
         give_back: Callable[[str], object],
     ) -> None:
         self.limits = limits
         self._connection: Final = connection
         self._node: Final = node
         self._config: Final = config
-        self._writer: Final = writer
+        self._runs: Final = runs
         self._give_back: Final = give_back
         self._registry: Registry | None = None
         self._working: Final[dict[str, asyncio.Task[None]]] = {}
@@ -119,11 +119,11 @@ class Takeover:
 
     async def _unknown(self) -> dict[str, tuple[str, int]]:
         found = [run_id.decode() for run_id in await self._connection.run(DRIVEN, self._node)]
-        return {each: ("", 0) for each in found if each not in self._writer and each not in self._reasons}
+        return {each: ("", 0) for each in found if each not in self._runs and each not in self._reasons}
 
     def _note(self, runs: Mapping[str, tuple[str, int]]) -> None:
         for run_id, (reason, _) in runs.items():
-            self._writer.lose(run_id)  # the failed process had taken it over from this one, which did not notice yet
+            self._runs.lose(run_id)  # the failed process had taken it over from this one, which did not notice yet
             self._reasons[run_id] = "cancelled" if reason == "cancelled" else "interrupted" if reason else None
 
     async def _take_all(self, runs: Mapping[str, tuple[str, int]]) -> None:
@@ -176,7 +176,7 @@ class Takeover:
         except (ServerError, KeyError) as exc:
             _log.warning("turn_not_begun_again", run_id=run_id, reason=str(exc))
             return False
-        self._writer.note_start(run_id, kept.start)
+        self._runs.note_start(run_id, kept.start)
         if (reason := self._reasons[run_id]) is not None:
             run.end(reason)
         return True

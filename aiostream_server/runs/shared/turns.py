@@ -16,30 +16,34 @@ from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.directory import find_begun
 from aiostream_server.runs.shared.owned import turn_digest
-from aiostream_server.runs.shared.writer import Writer
+from aiostream_server.runs.shared.owned_runs import OwnedRuns
 from aiostream_server.runs.turns import MAX_QUEUED, MemoryTurns, busy_conversation
 
-_POLL_S: Final = 0.02
+_END_S: Final = 0.05  # in which the end of a run is written
 
 
 class RedisTurns:
-    """The `Turns` of all processes. While Redis is away, those of this one, unless questions are refused then."""
+    """The `Turns` of all processes. While Redis is away, those of this one, unless questions are refused then.
+
+    A run leaves with the write of its end (`write.lua`), a moment later: here only what no such write has told is told.
+    """
 
     def __init__(
         self,
         connection: RedisConnection,
-        writer: Writer,
+        runs: OwnedRuns,
         directory: Directory,
         policy: ConcurrentTurns,
         on_outage: OnOutage,
     ) -> None:
         self._connection: Final = connection
-        self._writer: Final = writer
+        self._runs: Final = runs
         self._directory: Final = directory
         self._policy = policy
         self._serves_alone: Final = on_outage == "serve"
         self._here: Final = MemoryTurns(policy)
-        self._left: Final[dict[TurnKey, set[str]]] = {}
+        self._left: Final[dict[str, TurnKey]] = {}
+        """By run: what Redis may not know yet."""
         self._leaving: Final[set[asyncio.Task[None]]] = set()
 
     def set_policy(self, policy: ConcurrentTurns) -> None:
@@ -69,7 +73,7 @@ class RedisTurns:
     async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
         most = {"reject": 0, "queue": MAX_QUEUED, "interrupt": -1}[self._policy]
         try:
-            entered, before = await self._call(TURN_ENTER, key, run.id, most, self._writer.lifetime_ms)
+            entered, before = await self._call(TURN_ENTER, key, run.id, most, self._runs.lifetime_ms)
         except RunsUnavailable:
             if not self._serves_alone:
                 raise
@@ -95,20 +99,25 @@ class RedisTurns:
         self._here.leave(key, run)
         if isinstance(run, Run) and run.elsewhere is not None:
             return  # the turn is the other process's, which may have begun it again
-        self._left.setdefault(key, set()).add(run.id)
+        self._left[run.id] = key
         leaving = asyncio.create_task(self._leave(key, run.id))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
+    def end_written(self, run_id: str) -> None:
+        """Redis knows that the run has left its turn, with its end."""
+        self._left.pop(run_id, None)
+
     async def _leave(self, key: TurnKey, run_id: str) -> None:
         try:
-            with suppress(RunsUnavailable):  # the end of the run is written later, and does the same
-                await self._connection.run(TURN_LEAVE, turn_digest(key), run_id)
+            await asyncio.sleep(_END_S)
+            if run_id in self._left:
+                with suppress(RunsUnavailable):  # the end of the run is written later, and does the same
+                    await self._connection.run(TURN_LEAVE, turn_digest(key), run_id)
         finally:
-            self._left[key].discard(run_id)
-            if not self._left[key]:
-                del self._left[key]
+            self._left.pop(run_id, None)
 
     async def _call(self, script: Script, key: TurnKey, *arguments: str | float) -> Reply:
         """Tells of runs that have left, too: the next question comes at once."""
-        return await self._connection.run(script, turn_digest(key), *arguments, *self._left.get(key, ()))
+        left = [run_id for run_id, of in self._left.items() if of == key]
+        return await self._connection.run(script, turn_digest(key), *arguments, *left)

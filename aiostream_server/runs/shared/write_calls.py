@@ -47,7 +47,7 @@ class WriteCalls:
         `RunsUnavailable`."""
         number = next(self._numbers)
         try:
-            before, *written = await self._connection.run(
+            before, *lost = await self._connection.run(
                 APPEND, self._node, lifetime_ms, self._latest, number, *append_arguments(appends)
             )
         except RunsUnavailable:
@@ -57,7 +57,10 @@ class WriteCalls:
             self._doubt(before)
             return [False] * len(appends)
         self._latest = b"%d" % number
-        return [bool(each) for each in written]
+        written = [True] * len(appends)
+        for place in lost:
+            written[place - 1] = False
+        return written
 
     def _doubt(self, latest: bytes) -> None:
         self._latest = latest

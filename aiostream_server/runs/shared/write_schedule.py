@@ -1,7 +1,7 @@
 """When which runs of this process are to be written to Redis.
 
-All of them every 150 ms. Those with viewers in other processes as soon as they have news, but once in 10 ms; so it is
-when a run begins or an agent ends its turn, once in 20 ms. At once what others wait for.
+All of them every 150 ms. Those with viewers in other processes as soon as they have news, but once in 10 ms. So it is
+when a run begins or an agent ends its turn, but once in 20 ms, and 5 ms later. At once what others wait for.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Final
 _PERIOD_S: Final = 0.15  # with the time of a call, less than the 200 ms that may be lost
 _VIEWED_PERIOD_S: Final = 0.01
 _SOON_S: Final = 0.02  # what begins or ends in so short a time is written in one call
+_LEAD_S: Final = 0.005  # a run has said something by then: its first event is written with its beginning
 
 
 class WriteSchedule:
@@ -34,9 +35,9 @@ class WriteSchedule:
         self._wake.set()
 
     def write_soon(self, run_id: str) -> None:
-        """Write this run now, or in a moment with others, if such a call was made just before."""
+        """Write this run in a moment, with others that begin or end then."""
         if not self._soon:
-            self._soon_at = max(_now(), self._soon_last + _SOON_S)
+            self._soon_at = max(_now() + _LEAD_S, self._soon_last + _SOON_S)
             self._wake.set()
         self._soon.add(run_id)
 

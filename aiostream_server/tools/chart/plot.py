@@ -77,6 +77,26 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
         draft.notes.append(_left_out(not_finite, "value", "(NaN or infinite)"))
     if len(rows) > MOST_ROWS:
         draft.notes.append(_left_out(len(rows) - MOST_ROWS, "row"))
+    _arrange(draft, x, asked)
+    if all(value is None for each in draft.series for value in each.values):
+        what = "NULL, NaN or infinite" if not_finite else "NULL"
+        raise ChartProblem(f"there are no numbers to draw: every value is {what}")
+    x_title, y_title = column_title(x), column_title(*y) if len(y) == 1 else ""
+    default_title = f"{y_title or 'Values'} by {x_title.lower()}"
+    return Plot(
+        asked.kind,
+        draft.axis,
+        draft.x,
+        tuple(draft.series),
+        title=safe_label(asked.title, TITLE_CHARS) or safe_label(default_title, TITLE_CHARS),
+        x_label=_with_unit(x_title, draft.x_unit),
+        y_label=_with_unit(y_title, unit),
+        notes=tuple(draft.notes),
+    )
+
+
+def _arrange(draft: "_Draft", x: str, asked: ChartArguments) -> None:
+    """Give each value its place on the axis of x, or its part of the pie."""
     match asked.kind:
         case "pie":
             _make_parts(draft, asked.order)
@@ -86,14 +106,6 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
             draft.name_cells()
         case "line" | "scatter":
             _make_points(draft, x, asked)
-    if all(value is None for each in draft.series for value in each.values):
-        what = "NULL, NaN or infinite" if not_finite else "NULL"
-        raise ChartProblem(f"there are no numbers to draw: every value is {what}")
-    x_label, y_label = column_title(x), column_title(*y) if len(y) == 1 else ""
-    default_title = f"{y_label or 'Values'} by {x_label.lower()}"
-    title = safe_label(asked.title, TITLE_CHARS) or safe_label(default_title, TITLE_CHARS)
-    x_label, y_label = _with_unit(x_label, draft.x_unit), _with_unit(y_label, unit)
-    return Plot(asked.kind, draft.axis, draft.x, tuple(draft.series), title, x_label, y_label, notes=tuple(draft.notes))
 
 
 def _series(y: Mapping[str, Amounts]) -> tuple[list[Series], Unit | None, int]:

@@ -43,28 +43,31 @@ class TooLarge(Exception):
 def called_chars(name: str, arguments: Sequence[exp.Expr], inner: Sequence[float]) -> float:
     """`inner` are the lengths of the arguments. Raises `TooLarge`."""
     longest = max(inner, default=0)
-    if name in ("replace", "regexp_replace", "translate") and len(inner) >= 3:
-        # Each character of the first may be replaced by the whole third.
-        searched = max(1.0, inner[1]) if name == "replace" and arguments[1].is_string else 1.0
-        factor = inner[2] / searched
-        return max(inner[0], _STORED_CHARS) * factor if factor > 1 else inner[0]
-    if name in ("power", "pow") and len(arguments) == 2:
-        exponent = arguments[1]
-        if isinstance(exponent, exp.Literal) and not exponent.is_string and float(exponent.this) > MAX_DIGITS / 4:
-            raise TooLarge(f"power needs an exponent of at most {MAX_DIGITS // 4}")
-    if name == "repeat" and inner:
-        return max(inner[0], _STORED_CHARS) * MAX_PADDING
-    if name in ("lpad", "rpad", "round", "trunc") and len(arguments) >= 2:
-        return max(longest, float(arguments[1].to_py()) if arguments[1].is_int else MAX_PADDING)
-    if name in ("format", "printf") and arguments:
-        return sum(inner) + longest * arguments[0].name.count("%")
-    if name == "concat_ws":
-        return sum(inner) + inner[0] * len(inner)
-    if name == "array_to_string" and len(inner) >= 2:
-        return inner[0] * max(1.0, inner[1])
+    match name, arguments:
+        case (("replace" | "regexp_replace" | "translate"), [_, searched, _, *_]):
+            # Each character of the first may be replaced by the whole third.
+            factor = inner[2] / (max(1.0, inner[1]) if name == "replace" and searched.is_string else 1.0)
+            return max(inner[0], _STORED_CHARS) * factor if factor > 1 else inner[0]
+        case (("power" | "pow"), [_, exponent]):
+            _check_exponent(exponent)
+        case "repeat", [_, *_]:
+            return max(inner[0], _STORED_CHARS) * MAX_PADDING
+        case (("lpad" | "rpad" | "round" | "trunc"), [_, length, *_]):
+            return max(longest, float(length.to_py()) if length.is_int else MAX_PADDING)
+        case (("format" | "printf"), [template, *_]):
+            return sum(inner) + longest * template.name.count("%")
+        case "concat_ws", [_, *_]:
+            return sum(inner) + inner[0] * len(inner)
+        case "array_to_string", [_, _, *_]:
+            return inner[0] * max(1.0, inner[1])
     if name in _GATHERING:
         return max(longest, GATHERED_CHARS)
     return sum(inner) if name in _JOINING else longest * _FACTORS.get(name, 1)
+
+
+def _check_exponent(exponent: exp.Expr) -> None:
+    if isinstance(exponent, exp.Literal) and not exponent.is_string and float(exponent.this) > MAX_DIGITS / 4:
+        raise TooLarge(f"power needs an exponent of at most {MAX_DIGITS // 4}")
 
 
 def literal_chars(literal: exp.Literal) -> float:

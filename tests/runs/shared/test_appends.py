@@ -1,4 +1,4 @@
-"""What a run says is appended to its stream in Redis and nothing else is asked, as long as that is safe."""
+"""What a run says is appended to its list in Redis and nothing else is asked, as long as that is safe."""
 
 import math
 import re
@@ -29,7 +29,7 @@ class _Written:
 
     async def begin(self) -> None:
         await self._node.directory.put(self.run)
-        await self._node.writer.written("run-1", 30)
+        await self._node.owned.written("run-1", 30)
         await self.say("a", "b")
 
     async def say(self, *texts: str) -> None:
@@ -53,11 +53,11 @@ async def test_tokens_cost_redis_one_command_for_each_run_and_write(
     async with sharing(shared_redis.url, redis_prefix) as node:
         written = _Written(shared_redis, redis_prefix, node)
         await written.begin()
-        node.writer._runs["run-1"]._confirmed_until = math.inf  # however slow the machine is
+        node.owned._runs["run-1"]._confirmed_until = math.inf  # however slow the machine is
         shared_redis.command("config", "resetstat")
         for text in "cdef":
             await written.say(text)
-        assert _calls(shared_redis, "xadd") == 4
+        assert _calls(shared_redis, "rpushx") == 4
         assert _calls(shared_redis, "hmget") + _calls(shared_redis, "hset") == 0
 
 
@@ -66,7 +66,7 @@ async def test_a_redis_that_has_lost_writes_gets_them_again(shared_redis: RedisS
     async with sharing(shared_redis.url, redis_prefix) as node:
         written = _Written(shared_redis, redis_prefix, node)
         await written.begin()
-        events, before = f"{written.key}:ev", shared_redis.command("get", written.call_key)
+        events, before = f"{written.key}:log", shared_redis.command("get", written.call_key)
         shared_redis.command("copy", events, f"{events}:before")
         await written.say("c", "d")
         shared_redis.command("rename", f"{events}:before", events)
@@ -87,5 +87,18 @@ async def test_a_process_whose_runs_were_claimed_appends_nothing(shared_redis: R
         claimed = await other.connection.run(CLAIM, node.node, other.node, 60_000, 0)
         assert [run_id for run_id, *_ in claimed] == [b"run-1"]
         written.run.log.say("A", "final", ["c"])
-        await wait_for(lambda: "run-1" not in node.writer, "it has noticed")
+        await wait_for(lambda: "run-1" not in node.owned, "it has noticed")
         assert await written.numbers() == [1, 2]
+
+
+async def test_the_first_events_of_a_run_that_had_none_are_not_sent_twice(
+    shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """An append adds nothing to a list that is not there."""
+    async with sharing(shared_redis.url, redis_prefix) as node:
+        written = _Written(shared_redis, redis_prefix, node)
+        await node.directory.put(written.run)
+        await node.owned.written("run-1", 30)
+        shared_redis.command("config", "resetstat")
+        await written.say("a")
+        assert (_calls(shared_redis, "rpush"), _calls(shared_redis, "rpushx")) == (1, 0)

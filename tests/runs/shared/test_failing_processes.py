@@ -178,7 +178,7 @@ class Processes(RuleBasedStateMachine):
         for at, run in self.runs:
             stored = self._do(self._stored(run.id))
             self._check_numbers(stored)
-            is_ours = run.id in self.nodes[at].writer
+            is_ours = run.id in self.nodes[at].owned
             shown = self.shown.setdefault(run.id, {})
             for entry in (*stored, *(run.log.since(0) if is_ours else ())):
                 if not isinstance(entry.event, Dropped):
@@ -232,7 +232,7 @@ class Processes(RuleBasedStateMachine):
     async def _write(self, node: "SharedRuns") -> None:
         for _ in range(4):  # a run may have to be written anew
             async with node.writer._writing:
-                await node.writer._write([owned for owned in node.writer._runs.values() if owned.is_due])
+                await node.writer._write([owned for owned in node.owned if owned.is_due])
 
     async def _set_lease(self, node: "SharedRuns", until_ms: int) -> None:
         await node.connection.client.zadd(f"{{{self.prefix}}}:nodes", {node.node: until_ms})
@@ -274,10 +274,10 @@ class ProcessesOfALosingRedis(Processes):
             for node in self.nodes:
                 await self._set_lease(node, _FAR_MS)
                 node.check()
-                await node.admission.settle()
+                await node.admission.calls.settle()
 
         self._do(lose())
-        self.lost |= {run.id for at, run in self.runs if run.id not in self.nodes[at].writer}
+        self.lost |= {run.id for at, run in self.runs if run.id not in self.nodes[at].owned}
         self.shown.clear()
 
 

@@ -66,7 +66,7 @@ async def _begun(node: "SharedRuns", store: Store, run_id: str = "run-1") -> Run
     run = new_run(run_id)
     await node.directory.put(run)
     await store.until_written(run)
-    await node.writer.written(run.id, 30)  # the answer of Redis has arrived, too
+    await node.owned.written(run.id, 30)  # the answer of Redis has arrived, too
     return run
 
 
@@ -100,7 +100,7 @@ async def test_runs_are_ended_whose_claim_was_not_answered(store: Store, other: 
 async def test_a_run_that_redis_has_of_older_data_is_ended(store: Store, other: "SharedRuns") -> None:
     """Its process has finished it, and does not keep it any more: it cannot be written again."""
     run = await _begun(other, store)
-    other.writer.discard(run.id)
+    other.owned.discard(run.id)
     assert not store.field(run, "finished")
     other.check()
     await store.until_ended(run)
@@ -118,7 +118,7 @@ for _, node in ipairs(nodes) do redis.call('ZINCRBY', ARGV[1] .. 'nodes', 360000
 async def test_leases_end_when_the_clock_of_redis_was_set_back(store: Store, other: "SharedRuns") -> None:
     """By an hour: what was written before lies an hour ahead."""
     run, redis = await _begun(other, store), store.redis
-    other.writer.discard(run.id)
+    other.owned.discard(run.id)
     redis.command("smove", f"{store.base}node:{other.node}:runs", f"{store.base}node:killed:runs", run.id)
     redis.command("hset", f"{store.base}run:{run.id}", "node", "killed")
     redis.command("zadd", f"{store.base}nodes", str(round(time.time() * 1000)), "killed")
@@ -126,12 +126,14 @@ async def test_leases_end_when_the_clock_of_redis_was_set_back(store: Store, oth
     await store.until_ended(run)
 
 
+@pytest.mark.parametrize("call_was_late", [False, True])
 async def test_a_run_that_was_taken_over_in_a_pause_has_one_end(
-    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str, call_was_late: bool
 ) -> None:
-    """Also where all of its answer had arrived when its process went on."""
+    """Also where all of its answer had arrived when its process went on; and where a call of Redis was under way in the
+    pause, whose time is over then: Redis seems to be away for a moment."""
     gate = Gate()
-    runs = shared_in(shared_redis.url, redis_prefix, lease_s=60.0)
+    runs = shared_in(shared_redis.url, redis_prefix, lease_s=4.0 if call_was_late else 60.0)
     async with (
         cluster(runs, tmp_path, ScriptedAnswer("a", gate, "b")) as (here, there),
         starting(here.url, "hi", model="solo") as view,
@@ -139,6 +141,8 @@ async def test_a_run_that_was_taken_over_in_a_pause_has_one_end(
         await view.until(3)
         paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
         await take_over(paused, other, shared_redis, redis_prefix)
+        if call_was_late:
+            paused.connection.lost(TimeoutError())
         gate.open()
         assert (await view.read_all()).seen[-1].body["reason"] == "interrupted"
         for server in (here, there):
@@ -227,7 +231,7 @@ async def test_a_process_that_takes_over_a_run_which_it_had_lost_drives_it_to_it
 
 async def take_over(failed: "SharedRuns", other: "SharedRuns", redis: RedisServer, prefix: str) -> None:
     """As if the lease of the first one had ended."""
-    failed.writer.lease_until = 0.0
+    failed.connection.lease_until = 0.0
     redis.command("zadd", f"{{{prefix}}}:nodes", "1", failed.node)
     await other.takeover._take_over(failed.node)
 

@@ -12,13 +12,16 @@ import aiohttp
 import pytest
 
 from aiostream_server.config.model import ConversationsConfig, LimitsConfig, RunsConfig
+from aiostream_server.events import RunFinished, TokenCount
 from aiostream_server.intake.principal import Owner
+from aiostream_server.log.redis.scripts import CLAIM
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, Stall
 from tests.kit.serving import chat_body, until_idle
 from tests.kit.shared_runs import settled, sharing
-from tests.kit.waiting import wait_for
+from tests.kit.waiting import DEADLINE_S, wait_for
+from tests.runs.running import new_run
 from tests.web.watching import cancel, start_in_background, starting
 
 if TYPE_CHECKING:
@@ -39,10 +42,7 @@ async def nodes(shared_redis: RedisServer, redis_prefix: str) -> "AsyncIterator[
     """Three processes' parts."""
     limits = LimitsConfig(max_runs=50, queue_size=1_000, queue_timeout_s=60)
     async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits, lease_s=2.0))
-            for _ in range(3)
-        ]
+        yield [await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits)) for _ in range(3)]
 
 
 async def test_of_500_callers_at_three_processes_never_more_than_50_have_a_slot(nodes: "list[SharedRuns]") -> None:
@@ -133,6 +133,71 @@ async def test_callers_are_told_their_places_in_the_queue_of_all(nodes: "list[Sh
     await wait_for(lambda: told.get("a2") == [None])
     nodes[1].admission.leave("a1")
     await last
+
+
+async def test_a_process_that_was_taken_for_failed_keeps_its_hands_off_the_slot_of_a_turn_that_began_again(
+    shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """The process that has begun it again holds it now, and the limit counts it."""
+    async with (
+        sharing(shared_redis.url, redis_prefix, lease_s=60.0) as paused,
+        sharing(shared_redis.url, redis_prefix, lease_s=60.0) as other,
+    ):
+        run = new_run("run-1", restart=True)
+        await paused.admission.enter(run.owner, run.id)
+        await paused.directory.put(run)
+        await paused.owned.written(run.id, 30)
+        shared_redis.command("zadd", f"{{{redis_prefix}}}:nodes", "1", paused.node)
+        claimed = await other.connection.run(CLAIM, paused.node, other.node, 60_000, 1, "again")
+        assert [(run_id, attempt) for run_id, _, attempt in claimed] == [(b"run-1", 2)]
+        paused.admission.leave(run.id)
+        await settled(paused)
+        assert shared_redis.command("hget", f"{{{redis_prefix}}}:slots", run.id).startswith(other.node)
+
+
+async def test_the_write_of_a_runs_end_gives_back_its_slot_and_its_turn(
+    shared_redis: RedisServer, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one step, which takes Redis less than a call for each."""
+    for module in ("slot_calls", "turns"):
+        monkeypatch.setattr(f"aiostream_server.runs.shared.{module}._END_S", 60.0)
+    limits = LimitsConfig(max_runs=1, queue_size=1, queue_timeout_s=60)
+    async with (
+        sharing(shared_redis.url, redis_prefix, limits) as node,
+        sharing(shared_redis.url, redis_prefix, limits) as other,
+    ):
+        run = new_run("run-1", conversation="talk")
+        key = run.request.turn_key
+        assert key is not None
+        await node.admission.enter(run.owner, run.id)
+        await node.turns.enter(key, run)
+        await node.directory.put(run)
+        waiting = asyncio.create_task(other.admission.enter(run.owner, "run-2"))
+        await wait_for(lambda: other.admission.queued == 1)
+        run.finished = RunFinished("stop", TokenCount(), 1.0)
+        run.log.append(run.finished)
+        node.admission.leave(run.id)
+        node.turns.leave(key, run)
+        node.directory.finish(run)
+        await asyncio.wait_for(waiting, DEADLINE_S)
+        assert shared_redis.command("keys", f"*{redis_prefix}*:turn:*") == ""
+        await wait_for(lambda: not node.admission.calls._left and not node.turns._left, "nothing left to tell")
+        for task in (*node.admission.calls._tasks, *node.turns._leaving):
+            task.cancel()
+
+
+async def test_a_slot_that_was_told_again_while_its_run_ended_is_given_back(
+    shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """`RESTORE` may come behind the write of the end, and take the slot once more."""
+    async with sharing(shared_redis.url, redis_prefix) as node:
+        await node.admission.enter(A, "run-1")
+        node.admission.restore()
+        await asyncio.sleep(0)  # it is on its way, with the slot
+        node.admission.leave("run-1")
+        node.admission.calls.end_written("run-1")
+        await settled(node)
+        assert shared_redis.command("hlen", f"{{{redis_prefix}}}:slots") == "0"
 
 
 async def test_a_limit_counts_the_runs_of_all(tmp_path: Path, runs: RunsConfig) -> None:

@@ -72,7 +72,7 @@ async def test_no_run_begins_in_a_server_that_ends_meanwhile(tmp_path: Path, own
         body = chat_body("hi", model="solo")
         asking = asyncio.create_task(call("POST", f"{here.url}/v1/runs", json=body))
         shared = cast("SharedRuns", here.runner.app[SHARED_RUNS])
-        await wait_for(lambda: shared.admission._asking, "a question that waits for Redis")
+        await wait_for(lambda: shared.admission.calls._asking, "a question that waits for Redis")
         await here.state.registry.close()
         status, answer = await asking
         assert (status, answer["error"]["code"]) == (503, "shutting_down")
@@ -111,7 +111,7 @@ async def test_runs_that_are_kept_no_longer_take_no_memory(own_redis: RedisServe
             run.log.append(run.finished)
             node.directory.finish(run)
         kept = len(await node.directory._here.list(run.owner, 50))
-        assert len(node.writer) == kept < 10
+        assert len(node.owned) == kept < 10
         own_redis.start()
         await wait_for(lambda: own_redis.command("hget", f"{{t}}:run:{run.id}", "finished") == "1", "the last one")
         assert int(own_redis.command("zcard", own_redis.command("keys", "{t}:of:*"))) == kept

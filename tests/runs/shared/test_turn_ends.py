@@ -21,8 +21,8 @@ async def test_the_end_of_an_agents_turn_and_of_a_run_is_written_at_once(
     async with sharing(shared_redis.url, redis_prefix) as node:
         run = new_run("run-1")
         await node.directory.put(run)
-        await node.writer.written("run-1", 30)
-        node.writer._schedule._all_at = math.inf  # no regular write comes
+        await node.owned.written("run-1", 30)
+        node.owned.schedule._all_at = math.inf  # no regular write comes
 
         def is_written() -> bool:
             return shared_redis.last_event(f"{{{redis_prefix}}}:run:run-1") == run.log.committed
@@ -42,9 +42,9 @@ async def test_a_run_that_cannot_be_packed_holds_up_no_other(shared_redis: Redis
             broken, whole = new_run("run-1"), new_run("run-2")
             for run in (broken, whole):
                 await node.directory.put(run)
-                await node.writer.written(run.id, 30)
+                await node.owned.written(run.id, 30)
             broken.log.append(Message(cast("Any", object()), "no text is the agent", streamed=True))
-            await wait_for(lambda: "run-1" not in node.writer, "the writer has let go of it")
+            await wait_for(lambda: "run-1" not in node.owned, "the writer has let go of it")
             whole.log.append(Message("A", "words", streamed=True))
 
             def is_written() -> bool:

@@ -42,7 +42,7 @@ def _series(happened: Figures, name: str) -> set[str]:
 
 def test_both_are_read_at_all() -> None:
     assert len([*_expressions_of_dashboard()]) > 30
-    assert len(_expressions_of_alerts()) == 14
+    assert len(_expressions_of_alerts()) == 17
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)

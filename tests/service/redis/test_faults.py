@@ -40,8 +40,8 @@ FAULTS: Final[dict[str, tuple[Callable[[RedisServer], object], Callable[[RedisSe
         "this Redis is a replica and takes no writes",
     ),
     "fewer rights": (
-        lambda redis: redis.command("acl", "setuser", "agents", "-xadd"),
-        lambda redis: redis.command("acl", "setuser", "agents", "+xadd"),
+        lambda redis: redis.command("acl", "setuser", "agents", "-rpush", "-rpushx"),
+        lambda redis: redis.command("acl", "setuser", "agents", "+rpush", "+rpushx"),
         "the user of Redis may not",
     ),
     "another password": (
@@ -132,7 +132,7 @@ async def test_what_redis_forgets_or_evicts_is_no_outage(
         async with watching(here.url, run["id"]) as view:
             for gate, forget in zip(
                 gates,
-                (("script", "flush"), ("del", f"{key}:ev"), ("del", key), ("del", key, f"{key}:ev")),
+                (("script", "flush"), ("del", f"{key}:log"), ("del", key), ("del", key, f"{key}:log")),
                 strict=True,
             ):
                 said = view.text

@@ -55,7 +55,7 @@ def guarded(files: Files) -> Iterator[RedisServer]:
         rule = _documented_rule()
         (user,) = re.findall(r"^ +user (agents on >.*)$", _DOCS.read_text("utf-8"), re.MULTILINE)
         assert redis.command("acl", "setuser", *user.replace("aiostream", "t").split()) == "OK"
-        for user, less in (("least", ()), ("limited", ("-xadd", "-hset")), ("deaf", ("resetchannels",))):
+        for user, less in (("least", ()), ("limited", ("-rpush", "-hset")), ("deaf", ("resetchannels",))):
             assert redis.command("acl", "setuser", user, "on", ">pw", *rule, *less) == "OK"
         yield redis
 
@@ -65,7 +65,7 @@ def guarded(files: Files) -> Iterator[RedisServer]:
     [
         ("redis://:wrong@127.0.0.1:{port}/0", "Redis refuses the user or the password"),
         ("redis://127.0.0.1:{port}/0", "Redis refuses the user or the password"),
-        ("redis://limited:pw@127.0.0.1:{port}/0", "the user of Redis may not: hset, xadd; "),
+        ("redis://limited:pw@127.0.0.1:{port}/0", "the user of Redis may not: hset, rpush; "),
         ("redis://deaf:pw@127.0.0.1:{port}/0", "the user of Redis may not: publish; "),
         ("rediss://least:pw@127.0.0.1:{tls_port}/0", "TLS with Redis fails: "),
         ("redis+sentinel://:s3cret%20word@127.0.0.1:{port}/mine", "this is no Sentinel"),
@@ -125,7 +125,7 @@ def test_the_rule_and_the_check_name_the_commands_of_all_scripts() -> None:
     called = {
         name.lower()
         for path in folder.rglob("*.lua")
-        for name in re.findall(r"redis\.call\('(\w+)'", path.read_text("utf-8"))
+        for name in re.findall(r"redis\.p?call\('(\w+)'", path.read_text("utf-8"))
     }
     checked = set(re.findall(r"\{'([a-z]+)'", (folder / "check.lua").read_text("utf-8")))
     assert checked == called

@@ -21,11 +21,7 @@ for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. failed .. ':runs'
         if may_begin_again and teams[team] then
             attempt = redis.call('HINCRBY', key, 'restarts', 1) + 1
             local who = redis.call('HGET', base .. 'slots', run)
-            if who then
-                local _, of_key, of_user = parts(who)
-                free(run)
-                take(run, node .. ' ' .. of_key .. ' ' .. of_user)
-            end
+            if who then redis.call('HSET', base .. 'slots', run, node .. string.sub(who, #failed + 1)) end
         end
         redis.call('HSET', key, 'node', node)
         redis.call('SREM', base .. 'node:' .. failed .. ':runs', run)

@@ -1,7 +1,10 @@
--- run, "deleted" or nothing: keep it no longer; one that was deleted is not even remembered
-local key = base .. 'run:' .. ARGV[1]
-local digest = redis.call('HGET', key, 'digest')
-if digest then redis.call('ZREM', base .. 'of:' .. digest, ARGV[1]) end
-redis.call('DEL', key, key .. ':ev')
-if ARGV[2] == 'deleted' then redis.call('DEL', base .. 'gone:' .. ARGV[1]) end
+-- "deleted" or nothing, then runs: keep them no longer; those that were deleted are not even remembered
+for at = 2, #ARGV do
+    local run = ARGV[at]
+    local key = base .. 'run:' .. run
+    local digest = redis.call('HGET', key, 'digest')
+    if digest then redis.call('ZREM', base .. 'of:' .. digest, run) end
+    redis.call('DEL', key, key .. ':log')
+    if ARGV[1] == 'deleted' then redis.call('DEL', base .. 'gone:' .. run) end
+end
 return 1

@@ -10,7 +10,7 @@ while #found < tonumber(ARGV[2]) do
         else
             from = from + 1
             if #found < tonumber(ARGV[2]) then
-                local last = fields[3] and fields[2] or last_of(run, fields[2])
+                local last = fields[3] and fields[2] or last_of(base .. 'run:' .. run .. ':log', fields[2])
                 found[#found + 1] = {run, fields[1], last, fields[3] or '', fields[4] or ''}
             end
         end

@@ -5,5 +5,5 @@ if redis.call('EXISTS', base .. 'node:' .. ARGV[1] .. ':runs') == 1 then
 end
 redis.call('ZREM', base .. 'nodes', ARGV[1])
 redis.call('DEL', base .. 'node:' .. ARGV[1] .. ':stops', base .. 'node:' .. ARGV[1] .. ':call')
-give_back_all(ARGV[1])
+give_back_all(ARGV[1], {})
 return 1

@@ -1,3 +1,5 @@
 -- turn, then runs that have left -> its live runs
-leave(ARGV[1], 2)
-return live(ARGV[1])
+local key = base .. 'turn:' .. ARGV[1]
+leave(key, 2)
+local runs = live(key)
+return runs

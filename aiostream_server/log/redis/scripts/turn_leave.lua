@@ -1,3 +1,2 @@
 -- turn, runs that have left
-leave(ARGV[1], 2)
-return 1
+return redis.call('ZREM', base .. 'turn:' .. ARGV[1], unpack(ARGV, 2))

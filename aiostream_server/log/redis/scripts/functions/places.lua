@@ -1,6 +1,6 @@
 -- The place of each waiting run, from 1: the order in which they leave the queue if nothing is added to it. 0: its key or
 -- user has as many runs as it may have, or the queue is too long to be sorted.
-local function places()
+local function places_in(queue)
     local found, keys, turns = {}, {}, {}
     if redis.call('ZCARD', base .. 'queue') > 1000 then return found end
     local owners, served = {}, {}
@@ -25,6 +25,6 @@ local function places()
         for turn, each in ipairs(runs) do order[#order + 1] = {run = each.run, turn = turn, at = served[key] or 0} end
     end
     table.sort(order, first)
-    for at, each in ipairs(order) do found[each.run] = own_obstacle(owners[each.run]) == 0 and at or 0 end
+    for at, each in ipairs(order) do found[each.run] = queue.own_obstacle(owners[each.run]) == 0 and at or 0 end
     return found
 end
