@@ -168,6 +168,18 @@ def test_what_several_workers_carry_is_only_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("apart_us", "busiest_us", "judged"), [(24.0, 13.0, (True, True, True)), (20.0, 20.0, (False,) * 3)]
+)
+def test_workers_are_judged_beside_servers_that_share_nothing(
+    apart_us: float, busiest_us: float, judged: tuple[bool, ...]
+) -> None:
+    """What two processes cost anyway, on cores that they share, is not the workers' doing."""
+    carried = Workers("uvloop", 2, "server", [23.0], [25.0], [1.0], [1.0], [23.0], [busiest_us], [apart_us])
+    figures = judge(results(workers=[carried]))
+    assert tuple(figure.is_met for figure in figures if figure.is_met is not None) == judged
+
+
 def test_the_plot_is_well_formed_and_keeps_to_its_page() -> None:
     drawn = draw(results(result("bytes", "uvloop", burst=0.1), result("usual", "asyncio", burst=9_999, paced=700)))
     page = ElementTree.fromstring(drawn)  # noqa: S314 - our own

@@ -20,6 +20,7 @@ from typing import Final
 import aiohttp
 
 _MAX_MESSAGE_CHARS: Final = 1_000
+_NO_SUCH_PATH: Final = frozenset({404, 405})
 
 
 class ClientError(Exception):
@@ -80,6 +81,9 @@ async def refusal_of(response: aiohttp.ClientResponse) -> RequestRefused:
         code, message = str(error.get("code") or ""), " ".join(str(error["message"]).split())
     except (ValueError, KeyError, TypeError, AttributeError):
         code, message = "", f"HTTP {response.status} {response.reason}".strip()
+        if response.status in _NO_SUCH_PATH:  # this server names the path that it does not know
+            base = str(response.request_info.url).partition("/v1/")[0]
+            message = f"{message}: is {base} the URL of an aiostream-server?"
     leaf = _LEAVES.get(code, RequestRefused)
     wait_s = _retry_after_s(response.headers.get("Retry-After"))
     is_final = response.headers.get("x-should-retry", "").strip().lower() == "false"

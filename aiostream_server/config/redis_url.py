@@ -72,28 +72,44 @@ def parse_redis_url(url: str) -> RedisUrl:
     username, _, password = (unquote(part) for part in user.partition(":"))
     options = _options(parts.query, kind, is_tls=is_tls)
     path = unquote(parts.path)
-    words = [] if kind == "socket" else [word for word in path.split("/") if word]
-    service = words.pop(0) if kind == "sentinel" and words else ""
-    db = options.get("db") or (words.pop(0) if words else "0")
-    if words or (kind == "sentinel") != bool(service) or (kind == "socket") != (not hosts and bool(path.strip("/"))):
+    if (kind == "socket") != (not hosts and bool(path.strip("/"))):
         raise ValueError(_EXAMPLES)
-    if not re.fullmatch(r"[0-9]{1,5}", db, re.ASCII) or (kind == "cluster" and int(db)):
-        raise ValueError("a cluster has only database 0" if kind == "cluster" else "the database is a number")
+    service, db = ("", "") if kind == "socket" else _words_of(path, kind)
+    if db and options.get("db"):
+        raise ValueError(_EXAMPLES)
+    number = _database(options.get("db") or db or "0", kind)
+    checks_certificate = options.get("ssl_cert_reqs") != "none"
     return RedisUrl(
         kind,
-        () if kind == "socket" else _hosts(hosts, kind),
-        path if kind == "socket" else "",
-        service,
-        int(db),
-        username or None,
-        password or None,
-        options.get("sentinel_username"),
-        options.get("sentinel_password"),
-        is_tls,
-        {name: options[name] for name in _FILES if name in options},
-        options.get("ssl_cert_reqs") != "none",
-        options.get("ssl_check_hostname") != "false" and options.get("ssl_cert_reqs") != "none",
+        hosts=() if kind == "socket" else _hosts(hosts, kind),
+        path=path if kind == "socket" else "",
+        service=service,
+        db=number,
+        username=username or None,
+        password=password or None,
+        sentinel_username=options.get("sentinel_username"),
+        sentinel_password=options.get("sentinel_password"),
+        is_tls=is_tls,
+        tls_files={name: options[name] for name in _FILES if name in options},
+        checks_certificate=checks_certificate,
+        checks_hostname=checks_certificate and options.get("ssl_check_hostname") != "false",
     )
+
+
+def _words_of(path: str, kind: Kind) -> tuple[str, str]:
+    """The service and the database that the path names; empty where it names none."""
+    words = [word for word in path.split("/") if word]
+    service = words.pop(0) if kind == "sentinel" and words else ""
+    db = words.pop(0) if words else ""
+    if words or (kind == "sentinel") != bool(service):
+        raise ValueError(_EXAMPLES)
+    return service, db
+
+
+def _database(text: str, kind: Kind) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or (kind == "cluster" and int(text)):
+        raise ValueError("a cluster has only database 0" if kind == "cluster" else "the database is a number")
+    return int(text)
 
 
 def _hosts(text: str, kind: Kind) -> tuple[tuple[str, int], ...]:

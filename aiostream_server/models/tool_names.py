@@ -27,11 +27,11 @@ def is_valid(name: str) -> bool:
     return _VALID.fullmatch(name) is not None
 
 
-def valid_names(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """A valid name for each of `names`, different from all others and from those in `taken`."""
-    asked, used = sorted({*names}), {*taken}
-    made = {name: name for name in asked if is_valid(name) and name not in used}
-    used |= made.keys()
+def valid_names(names: Iterable[str]) -> dict[str, str]:
+    """A valid name for each of `names`, different from all others."""
+    asked = sorted({*names})
+    made = {name: name for name in asked if is_valid(name)}
+    used = {*made}
     changed = [name for name in asked if name not in made]
     wanted = {name: _valid(name) for name in changed}
     for name in changed:

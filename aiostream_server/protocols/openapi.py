@@ -23,6 +23,7 @@ _HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "X-Run-Id": ("Unguessable.", TEXT),
     "Retry-After": ("Seconds.", {"type": "integer"}),
     "x-should-retry": ("A client library must not repeat the request by itself.", {"const": "false"}),
+    "WWW-Authenticate": ("How to send a key.", {"const": "Bearer"}),
     "Idempotent-Replayed": (
         "`true` where the same `Idempotency-Key` had started the run; else absent.",
         {"const": "true"},
@@ -47,6 +48,7 @@ _REFUSALS: Final = {
     "504": "The team or its model took too long.",
 }
 _ADVICE: Final = {
+    "401": ("WWW-Authenticate",),
     "429": ("Retry-After", "x-should-retry"),
     "500": ("x-should-retry",),
     "502": ("x-should-retry",),

@@ -17,7 +17,7 @@ _PATH: Final = (
 )
 _NUMBER: Final = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 _ADDRESS: Final = (
-    r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"<>]+"  # a URL, with what is in front of its host
+    r"(?<![A-Za-z])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"<>]+"  # a URL, with what is in front of its host
     rf"|(?<![\w.])(?:{_NUMBER}\.){{3}}{_NUMBER}(?![\w.]\d)(?::[0-9]{{1,5}})?"
     r"|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
     r"|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}(?![\w:])"
@@ -28,6 +28,15 @@ _ADDRESS: Final = (
     r"|(?<=connect to host )[\w.-]*[\w-]|(?<=resolve host )[\w.-]*[\w-]"
     r"|(?<=\bhost ['\"])[^'\"]+(?=['\"])"
     r"|(?<=\bserver at ['\"])[^'\"]+(?=['\"])"
+    r"|(?<=\(['\"])[\w.:-]+(?=['\"], [0-9]{2,5}\))"  # ('host', 5432)
+    r"|(?<=, user \")[^\"]+(?=\",)|(?<=, database \")[^\"]+(?=\",)"  # PostgreSQL: no pg_hba.conf entry
+    r"|(?<=\blookup )[\w.-]+(?= on |:)|(?<=\bconnect to port )[0-9]{1,5} on [\w.:-]+(?: or [\w.:-]+)*"
+    r"|\b(?:uid|cn|ou|dc)=[^,'\"\s)]+(?:,(?:uid|cn|ou|dc|o|c)=[^,'\"\s)]+)+"  # LDAP
+)
+# What a program was called with, and a statement: passwords and data.
+_CALLED: Final = (
+    r"(?<=\bCommand ')[^\n]{1,4000}?(?=' (?:returned non-zero|timed out|died with))"
+    r"|(?<=\[parameters: )[^\n]{1,4000}(?=\])"
 )
 _SETTING: Final = (
     r"(?<=[\s;(\"'])(?:password|passwd|pwd|api_key|host|hostaddr|dbname)=(?:'[^']*'|[^\s;,)\"']+)"
@@ -43,7 +52,7 @@ _SHAPED: Final = (
     r"|(?=[a-z-]{0,40}[0-9])[0-9a-f]{24,}(?![\w-])"
     r"|(?=[A-Za-z]{0,40}[0-9])(?=[a-z0-9]{0,40}[A-Z])(?=[A-Z0-9]{0,40}[a-z])[A-Za-z0-9]{24,}(?![\w-]))"
 )
-_INSIDE: Final = re.compile(f"{_PATH}|{_ADDRESS}|{_SETTING}|{_KEY}|{_SHAPED}")
+_INSIDE: Final = re.compile(f"{_CALLED}|{_PATH}|{_ADDRESS}|{_SETTING}|{_KEY}|{_SHAPED}")
 
 # What names a value that is masked. The name stays.
 _VALUE: Final = r"(?:'[^'…][^']{0,200}'|\"[^\"…][^\"]{0,200}\"|(?!['\"…])[^\s;,&'\")}\]]{1,200})"
@@ -52,7 +61,9 @@ _AFTER: Final = re.compile(
     r"(?:password|passwd|pwd|secret|api[ _-]?key|access[ _-]?key|account[ _-]?key|private[ _-]?key|credentials?)"
     r"['\"]?[ ]?[:=][ ]?|\bauthorization['\"]?[ ]?[:=][ ]?(?:basic|bearer)[ ]|\b(?:basic|bearer)[ ](?=[\w+/-]{8})"
     r"|[?&;](?:sig|key|token|code)=|\b(?:token|jwt)=(?=[\w.-]{8})|\b(?:api[ _-]?key|token)[ ](?:provided: |(?=['\"]))"
-    r"|\b(?:server|data[ ]source|host|hostname|hostaddr|database|initial[ ]catalog|dbname|user[ ]id|uid|accountname)="
+    r"|\b(?:server|data[ ]source|host|hostname|hostaddr|database|initial[ ]catalog|dbname|user[ ]id|uid|accountname"
+    r"|service_name|sid)="
+    r"|(?-i:\b[A-Z][A-Z0-9_]{0,60}_(?:TOKEN|SECRET|KEY|PASSWORD|CREDENTIALS))['\"]?[:=][ ]?"
     r"|(?<=['\"])(?:host|hostname|server|database|dbname|dsn)['\"]:[ ]?"
     r"|(?:connecting[ ]to|host[ ]name|failed[ ]to[ ]resolve|server[ ]on|\bfor[ ]user|\bnot[ ]known:)"
     r"[ ](?=['\"])|\bdatabase[ ](?=['\"][^'\"]{1,200}['\"] does not exist)"

@@ -14,6 +14,7 @@ import structlog
 from autogen_core import CancellationToken
 
 from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import IdleTimeout, RunTimeout
 from aiostream_server.events import Error
 from aiostream_server.log.protocol import Log
 from aiostream_server.teams.autogen_private.running_team import background_tasks
@@ -68,9 +69,9 @@ class Deadlines:
         if left_s > 0:
             self._timer = call_later(left_s, self._check)
         elif idle_ends_at < self._ends_at:
-            self._end(Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended"))
+            self._end(Error(IdleTimeout.code, f"the team said nothing for {limits.idle_timeout_s:g} s and was ended"))
         else:
-            self._end(Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s"))
+            self._end(Error(RunTimeout.code, f"the run was ended after its limit of {limits.run_timeout_s:g} s"))
 
 
 async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team: Callable[[], object | None]) -> None:

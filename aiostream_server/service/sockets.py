@@ -1,5 +1,6 @@
 """Listening sockets: opened here, or adopted from systemd."""
 
+import errno
 import os
 import socket
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ def bind(server: ServerConfig) -> Listening:
         return Listening((listen(server.host, server.port),))
     except OSError as exc:
         why = os.strerror(exc.errno) if exc.errno else str(exc)
+        if exc.errno == errno.EADDRINUSE:
+            why += "; end what listens there, or set another port (AIOSTREAM_SERVER__PORT does, too)"
         raise ConfigError([f"[server] cannot listen on {server.host} port {server.port}: {why}"]) from exc
 
 

@@ -21,6 +21,7 @@ from aiostream_server.errors import (
     RequestTimeout,
     ServerError,
     TeamFailed,
+    Unauthorized,
     error_for,
 )
 from aiostream_server.intake.loopback import is_loopback
@@ -153,8 +154,9 @@ def _in_plain_words(error: ServerError) -> ServerError:
 
 
 def _advice(error: ServerError) -> dict[str, str]:
-    """When to ask again, and whether a client library may do that by itself.
+    """When to ask again, whether a client library may do that by itself, and how to send a key.
 
+    A 401 has to name a scheme: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2
     The `openai` packages read `x-should-retry`. They would repeat a whole run after every 429 and 5xx.
     """
     wait_s = error.retry_after_s
@@ -165,6 +167,8 @@ def _advice(error: ServerError) -> dict[str, str]:
     advice = {} if wait_s is None or not math.isfinite(wait_s) else {"Retry-After": str(max(math.ceil(wait_s), 0))}
     if not error.is_passing and (isinstance(error, TeamFailed) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR):
         advice["x-should-retry"] = "false"
+    if isinstance(error, Unauthorized):
+        advice["WWW-Authenticate"] = "Bearer"
     return advice
 
 

@@ -134,16 +134,19 @@ async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list
 
 
 async def _workers(subjects: list[Subject], kind: Kind, plan: Plan, port: int, progress: Console) -> list[Workers]:
-    """On the server's default loop only. The server with several workers runs only for this part."""
+    """On the server's default loop only. The server with several workers runs only for this part, and so do as many
+    servers that share nothing. With a Redis that they share, servers are workers."""
     one = next((each for each in subjects if each.contender.kind == kind and _is_default(each)), None)
     if one is None:
         return []
     carried = Workers(DEFAULT_LOOP, _WORKERS, kind)
     async with AsyncExitStack() as stack:
         several = await _start(stack, kind, DEFAULT_LOOP, port, workers=_WORKERS)
+        count = _WORKERS if kind == "server" else 0
+        apart = [await _start(stack, kind, DEFAULT_LOOP, port) for _ in range(count)]
         for time in range(plan.worker_rounds):
             progress.print(f"workers, {kind}, {time + 1} of {plan.worker_rounds}")
-            await parts.workers(several, one, carried, answers=plan.answers)
+            await parts.workers(several, one, apart, carried, answers=plan.answers)
     return [carried]
 
 

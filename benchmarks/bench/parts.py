@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -119,8 +120,8 @@ async def protocols(subject: Subject, *, effort: float) -> None:
         subject.result.protocols_us.setdefault(name, []).append(slope(shorts, short, longs, long) * 1e6)
 
 
-async def workers(several: Subject, one: Subject, carried: Workers, *, answers: int) -> None:
-    """The burst, over twice as many connections, so that both have enough of them."""
+async def workers(several: Subject, one: Subject, apart: Sequence[Subject], carried: Workers, *, answers: int) -> None:
+    """The burst, over twice as many connections, so that both have enough of them. `apart` share the same load."""
     for subject, us, tokens_per_s, busiest_us in (
         (one, carried.one_us, carried.one_tokens_per_s, carried.one_busiest_us),
         (several, carried.several_us, carried.several_tokens_per_s, carried.several_busiest_us),
@@ -129,6 +130,15 @@ async def workers(several: Subject, one: Subject, carried: Workers, *, answers: 
         us.append(_us_per_token(seen))
         tokens_per_s.append(seen.tokens / seen.wall_s)
         busiest_us.append(max(seen.processes_cpu_s) / seen.tokens * 1e6)
+    if apart:
+        count = len(apart)
+        loads = (
+            each.put(Script(tokens=200), connections=2 * _CONNECTIONS // count, answers=answers // count)
+            for each in apart
+        )
+        shares = await asyncio.gather(*loads)
+        tokens = sum(each.tokens for each in shares)
+        carried.apart_us.append(sum(each.cpu_s for each in shares) / tokens * 1e6)
 
 
 async def autogen_run_ms() -> float:

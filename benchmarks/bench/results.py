@@ -94,6 +94,7 @@ class Workers:
     """The burst with one worker process and with several: CPU microseconds per token, of all of them, and tokens/s.
 
     `*_busiest_us` is the CPU time of the busiest process, per token of all: what each carries with a core of its own.
+    `apart_us` is the price of a token in as many servers that share nothing, under the same load at once.
     """
 
     loop: LoopName
@@ -105,6 +106,7 @@ class Workers:
     several_tokens_per_s: list[float] = field(default_factory=list)
     one_busiest_us: list[float] = field(default_factory=list)
     several_busiest_us: list[float] = field(default_factory=list)
+    apart_us: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

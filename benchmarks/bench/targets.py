@@ -21,6 +21,8 @@ _MAX_PROTOCOL: Final = 1.3
 _MAX_SHARED: Final = 1.05
 _USUAL_CHARS: Final = 5  # of a token, where the benchmark's carry a stamp
 _MIN_WORKERS: Final = 1.7
+_MAX_WORKERS_PRICE: Final = 1.05
+_MAX_BUSIEST: Final = 0.6  # the one that gets more of a core asks for more questions
 _MAX_RUN: Final = 0.92  # 1.2 ms where AutoGen takes 1.3
 
 
@@ -192,6 +194,16 @@ def _workers(results: Results) -> Iterator[Figure]:
         yield Figure(f"{name}: tokens/s in the burst, {cores}", figure)
         figure = f"{several_us / one_us:.2f} x ({one_us:.1f} to {several_us:.1f} us)"
         yield Figure(f"{name}: CPU per token, of all processes together", figure)
+        if each.apart_us:
+            apart_us = statistics.median(each.apart_us)
+            ratio = several_us / apart_us
+            what = f"{name}: CPU per token, beside as many servers that share nothing"
+            figure = f"{ratio:.2f} x ({apart_us:.1f} to {several_us:.1f} us)"
+            yield Figure(what, figure, f"<= {_MAX_WORKERS_PRICE} x", ratio <= _MAX_WORKERS_PRICE)
+        if each.several_busiest_us:
+            share = statistics.median(each.several_busiest_us) / several_us
+            what = f"{name}: the busiest one's share of their CPU time"
+            yield Figure(what, f"{share:.2f}", f"<= {_MAX_BUSIEST}", share <= _MAX_BUSIEST)
         if each.one_busiest_us:
             carried = statistics.median(each.one_busiest_us) / statistics.median(each.several_busiest_us)
             what = f"{name}: what they carry with a core each, by the CPU time of the busiest"

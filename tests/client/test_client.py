@@ -286,6 +286,14 @@ async def test_a_refusal_is_one_line_whatever_its_body(body: bytes, message: str
     assert caught.value.status == 500
 
 
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_server_of_another_kind_is_asked_about(status: int) -> None:
+    async with raw_server(refusal_of(status, b"404: Not Found")) as url:
+        with pytest.raises(RequestRefused) as caught:
+            await read(url)
+    assert str(caught.value) == f"HTTP {status} Busy: is {url} the URL of an aiostream-server?"
+
+
 async def test_comments_other_fields_newer_events_and_repetitions_are_skipped() -> None:
     events = (
         b": heartbeat",

@@ -27,6 +27,7 @@ from aiostream_server.events import (
     Routing,
     RunFinished,
     RunStarted,
+    Thinking,
     Token,
     TokenCount,
     ToolRequested,
@@ -142,6 +143,23 @@ def test_every_word_stands_once_in_the_items(told: Told, view: DisplayOptions) -
             assert text.count(mark) == 1 + (mark in repeated)
         elif told.final is not None and mark in told.final.content:
             assert mark in text
+
+
+def test_an_agent_that_speaks_while_an_answer_ends_keeps_its_item() -> None:
+    events: Sequence[Event] = [
+        RunStarted("m"),
+        Token("Ann", "The answer.", "final"),
+        Token("Cy", "Well, ", "thinking"),
+        Message("Ann", "The answer.", streamed=True),
+        Token("Ann", "Hm.", "thinking"),
+        Thinking("Ann", "Hm.", streamed=True),
+        Token("Cy", "I think.", "thinking"),
+        Thinking("Cy", "Well, I think.", streamed=True),
+        Answer("Ann", "The answer.", streamed=True),
+        END,
+    ]
+    output = events_in(streamed(entries_of(events), TRANSCRIPT))[-1]["response"]["output"]
+    assert output[1]["summary"] == [{"type": "summary_text", "text": "**Cy**\n\nWell, I think."}]
 
 
 @settings(max_examples=40)

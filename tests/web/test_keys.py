@@ -66,6 +66,7 @@ async def test_no_key_and_a_wrong_one_are_401_on_every_route_that_tells_somethin
                 answer = await send(server.url, request)
                 assert answer.status == 401, headers
                 assert answer.error["code"] == "invalid_api_key"
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
                 assert right[13:] not in answer.error["message"]
         for path in OPEN_ROUTES:
             assert (await send(server.url, head(f"GET {path} HTTP/1.1"))).status == 200

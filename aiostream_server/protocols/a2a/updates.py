@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
-from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
     Action,
     ActionToken,
@@ -31,6 +30,7 @@ from aiostream_server.events import (
     Waiting,
 )
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.text import one_line
 
 TaskState: TypeAlias = Literal[
@@ -186,10 +186,8 @@ class TaskUpdates:
         state, text = state_at_end(event.reason, asks_user=self._asked is not None), ""
         if self._asked is not None and event.reason == "stop":
             text = self._asked.content
-        elif self._error is not None:
-            text, metadata["error"] = self._error.message, self._error.code
-        elif event.reason == "interrupted":
-            text, metadata["error"] = str(ShuttingDown()), ShuttingDown.code
+        elif (error := error_at_end(event.reason, self._error)) is not None:
+            text, metadata["error"] = error.message, error.code
         self._said += bool(text)
         yield StatusChange(state, at, text, self._said if text else 0, metadata)
 

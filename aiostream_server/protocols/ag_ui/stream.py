@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
     Action,
     ActionToken,
@@ -36,6 +35,7 @@ from aiostream_server.protocols.ag_ui.request import ThreadOptions
 from aiostream_server.protocols.ag_ui.subagents import AGUIEvent, Subagents
 from aiostream_server.protocols.ag_ui.thread import remembered
 from aiostream_server.protocols.ag_ui.tools import ToolEvents
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import data_frame
@@ -176,7 +176,7 @@ class ThreadFrames:
     def _ending(self, part: RunFinished) -> Iterator[AGUIEvent]:
         yield from self._tools.close(waits=self._asked is not None)
         yield from self._subagents.finish()
-        error = Error(ShuttingDown.code, str(ShuttingDown())) if part.reason == "interrupted" else self._error
+        error = error_at_end(part.reason, self._error)
         usage = {"usage": [{"inputTokens": part.usage.prompt_tokens, "outputTokens": part.usage.completion_tokens}]}
         if error is not None:
             yield {"type": "RUN_ERROR", "message": error.message, "code": error.code, **usage}

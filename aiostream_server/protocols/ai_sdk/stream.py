@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
     Action,
     ActionToken,
@@ -38,6 +37,7 @@ from aiostream_server.protocols.ai_sdk.chunks import Chunk, finish_reason, frame
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions
 from aiostream_server.protocols.ai_sdk.tools import ToolChunks
 from aiostream_server.protocols.chat.whole import usage_body
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import DONE
@@ -177,7 +177,7 @@ class UIMessageFrames:
 
     def _ending(self, part: RunFinished) -> Iterator[Chunk]:
         told: Chunk = {"usage": usage_body(part.usage), "duration_s": part.duration_s, "reason": part.reason}
-        error = Error(ShuttingDown.code, str(ShuttingDown())) if part.reason == "interrupted" else self._error
+        error = error_at_end(part.reason, self._error)
         yield from self._tools.close(waits=False)
         yield {"type": "finish-step"}
         if error is not None:

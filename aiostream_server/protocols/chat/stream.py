@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
-from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token
 from aiostream_server.intake.json_text import quote
 from aiostream_server.present.page_errors import in_plain_words
@@ -22,6 +21,7 @@ from aiostream_server.protocols.chat.errors import error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.tool_calls import Calls, tool_call_deltas, tool_call_of
 from aiostream_server.protocols.chat.whole import wire_finish_reason
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.sse.frames import DONE, data_frame
 
 _MAX_DELTA_CHARS: Final = 4_000
@@ -161,9 +161,7 @@ class ChatFrames:
             yield DONE
 
     def _ending(self, event: RunFinished, at: float) -> Iterator[bytes]:
-        if event.reason == "interrupted":  # half an answer must not look like a whole one
-            self._error = Error(ShuttingDown.code, str(ShuttingDown()))
-        error, usage = self._error, b""
+        error, usage = error_at_end(event.reason, self._error), b""
         if self._include_usage:
             usage = data_frame(self._encoder.usage(event.usage))
         if error is None:

@@ -89,6 +89,7 @@ class Output:
         if not isinstance(part, ToolResult | ActionToken):
             self._waiting = None
         if isinstance(part, Opened):
+            self._is_said = False
             yield from self.writer.close()
             yield from self._open(part)
         elif isinstance(part, Closed) and isinstance(part.said, Message) and part.kind == "final":

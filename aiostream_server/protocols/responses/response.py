@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, Typed
 
 from msgspec import Meta
 
-from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Error, FinishReason, RunFinished, TokenCount
 from aiostream_server.intake.json_text import encode
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.protocols.json_schema import Natural, ref
 from aiostream_server.protocols.responses.ids import response_id
 from aiostream_server.protocols.responses.items import OUTPUT_ITEMS
@@ -164,6 +164,5 @@ def _incomplete_reason(reason: FinishReason) -> IncompleteReason | None:
 
 
 def _error(reason: FinishReason, error: Error | None) -> ResponseError | None:
-    if reason == "interrupted":  # half an answer must not look like a whole one
-        return error_body(ShuttingDown.code, str(ShuttingDown()))
+    error = error_at_end(reason, error)
     return None if error is None else error_body(error.code, error.message)

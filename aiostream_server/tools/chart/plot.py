@@ -77,15 +77,7 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
         draft.notes.append(_left_out(not_finite, "value", "(NaN or infinite)"))
     if len(rows) > MOST_ROWS:
         draft.notes.append(_left_out(len(rows) - MOST_ROWS, "row"))
-    match asked.kind:
-        case "pie":
-            _make_parts(draft, asked.order)
-        case "bar":
-            draft.sort(asked.order)
-            draft.cut(MOST_BARS, "bar")
-            draft.name_cells()
-        case "line" | "scatter":
-            _make_points(draft, x, asked)
+    _arrange(draft, x, asked)
     if all(value is None for each in draft.series for value in each.values):
         what = "NULL, NaN or infinite" if not_finite else "NULL"
         raise ChartProblem(f"there are no numbers to draw: every value is {what}")
@@ -101,6 +93,19 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
         y_label=_with_unit(y_title, unit),
         notes=tuple(draft.notes),
     )
+
+
+def _arrange(draft: "_Draft", x: str, asked: ChartArguments) -> None:
+    """Give each value its place on the axis of x, or its part of the pie."""
+    match asked.kind:
+        case "pie":
+            _make_parts(draft, asked.order)
+        case "bar":
+            draft.sort(asked.order)
+            draft.cut(MOST_BARS, "bar")
+            draft.name_cells()
+        case "line" | "scatter":
+            _make_points(draft, x, asked)
 
 
 def _series(y: Mapping[str, Amounts]) -> tuple[list[Series], Unit | None, int]:

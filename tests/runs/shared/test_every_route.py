@@ -63,7 +63,7 @@ class Two:
             return answers[0] == answers[1]
 
         try:
-            await wait_for(are_same, within_s=5.0)
+            await wait_for(are_same)
         except AssertionError:
             assert answers[1] == answers[0], path
         status, body = answers[0]
