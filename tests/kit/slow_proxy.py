@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager, suppress
 
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(65536):
-            await asyncio.sleep(delay_s)
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    try:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                await asyncio.sleep(delay_s)
+                writer.write(data)
+                await writer.drain()
+    finally:
+        writer.close()
 
 
 @asynccontextmanager
