@@ -1,5 +1,6 @@
 """The command line. Each command has a module of its own, which is imported when the command is asked for."""
 
+import io
 import platform
 import sys
 from collections.abc import Iterator
@@ -44,12 +45,15 @@ _LIBRARIES: Final = (
 
 
 class _Commands(LazyGroup):
-    """A broken configuration ends any command with its problems on stderr and status 1."""
+    """A broken configuration ends any command with its problems on stderr and status 1. What the encoding of stdout
+    lacks is written as a question mark."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_COMMANDS, "version"]
 
     def invoke(self, ctx: click.Context) -> object:
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except ConfigError as exc:

@@ -105,7 +105,7 @@ def _tracing_problems(config: Config) -> Sequence[str]:
 
 
 async def _sound_teams(config: Config, offload: Offload, problems: list[str]) -> Sequence[ServedTeam]:
-    """The teams whose factories can be imported, or components read. The others' mistakes are added to `problems`."""
+    """The teams that can be imported or read. What is wrong with the others is added to `problems`."""
     sound: list[ServedTeam] = []
 
     def check(team: ServedTeam) -> None:

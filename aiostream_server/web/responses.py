@@ -26,7 +26,7 @@ from aiostream_server.web.offer import NamedModel, Offer
 from aiostream_server.web.runs import check_cancel_body, end_run, integer_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
-from aiostream_server.web.whole import json_bytes
+from aiostream_server.web.whole import long_json
 
 MAX_NUMBER: Final = 2**53
 _MAX_LISTED: Final = 100
@@ -60,7 +60,7 @@ async def get_response(request: web.Request) -> web.StreamResponse:
     if request.query.get("stream", "false").lower() != "true":
         if after is not None:
             raise InvalidRequest("starting_after: needs stream=true", param="starting_after")
-        return await _described(found)
+        return await _described(request, found)
     options = ResponseOptions(-1 if after is None else after)
     headers, config = _headers(found.run), state_of(request).config.server
     with UntilWritten(found.run.watch()) as until:
@@ -68,12 +68,12 @@ async def get_response(request: web.Request) -> web.StreamResponse:
         return until.written(await stream_run(request, headers, until.entered, frames, config))
 
 
-async def cancel_response(request: web.Request) -> web.Response:
+async def cancel_response(request: web.Request) -> web.StreamResponse:
     """End the run, and wait a moment for its end. A response that is finished stays as it is."""
     found = await _find(request)
     await check_cancel_body(request)
     await end_run(found.run)
-    return await _described(found)
+    return await _described(request, found)
 
 
 async def delete_response(request: web.Request) -> web.Response:
@@ -137,13 +137,13 @@ def _named(offer: Offer, model: str) -> NamedModel:
         return NamedModel(model, None)
 
 
-async def _described(found: _Found) -> web.Response:
+async def _described(request: web.Request, found: _Found) -> web.StreamResponse:
     card = found.run.card()
     collector = RESPONSES.whole(card, ResponseOptions(raises=False), found.view)
     with found.run.watch() as reader:
         while reader.after < card.last_seq:
             collector.add(await reader.read())
-    return json_bytes(collector.body(), headers=_headers(found.run))
+    return await long_json(request, collector.body(), _headers(found.run), state_of(request).config.server)
 
 
 def _headers(run: RunView) -> dict[str, str]:

@@ -3,9 +3,13 @@
 Node.js gives up on a server that sends no headers for 300 s. So after `whole_heartbeat_s` the headers go out, and white
 space, which JSON allows before a value, keeps the connection. A failure after that has no status of its own any more:
 the body is the error.
+
+aiohttp gives a whole body to the transport, which copies it, and waits without a deadline until the client has read it.
+So a long body is written in pieces, and a client that reads none of it is evicted, as from a stream.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -17,9 +21,11 @@ from aiostream_server.protocols.dialect import Collector
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SseWriter
 from aiostream_server.web.bugs import log_bug
+from aiostream_server.web.lasting import LastingStream
 from aiostream_server.web.middlewares import Refusal, bug, report_gone
 from aiostream_server.web.stream import hang_up
 
+_AT_ONCE_BYTES: Final = 64 * 1024
 _JSON: Final = "application/json"
 _HEADERS: Final = {
     "Content-Type": f"{_JSON}; charset=utf-8",
@@ -30,6 +36,22 @@ _HEADERS: Final = {
 
 def json_bytes(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(body=body, status=status, headers=headers, content_type=_JSON, charset="utf-8")
+
+
+async def long_json(
+    request: web.Request, body: bytes, headers: Mapping[str, str], config: ServerConfig
+) -> web.StreamResponse:
+    """A body of any length."""
+    if len(body) <= _AT_ONCE_BYTES:
+        return json_bytes(body, headers=headers)
+    response = LastingStream({"Content-Type": _HEADERS["Content-Type"], "Content-Length": str(len(body)), **headers})
+    try:
+        writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
+    except ClientGone as gone:
+        report_gone(request, gone)
+        hang_up(request)
+        return response
+    return response.written_by(partial(_write, request, writer, body))
 
 
 async def answer_whole(
@@ -45,7 +67,7 @@ async def answer_whole(
         while not reader.at_end and not heartbeat.is_due:
             collector.add(await reader.read())
         if reader.at_end:
-            return json_bytes(collector.body(), headers=headers)
+            return await long_json(request, collector.body(), headers, config)
         response = web.StreamResponse(headers={**_HEADERS, **headers})
         try:
             writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
@@ -74,3 +96,11 @@ async def _rest(
     except Exception as exc:
         log_bug("request_failed", exc)
         return refusal(bug())[1]
+
+
+async def _write(request: web.Request, writer: SseWriter, body: bytes) -> None:
+    try:
+        await writer.finish(body)
+    except ClientGone as gone:
+        report_gone(request, gone)
+        hang_up(request)

@@ -160,3 +160,15 @@ async def test_a_run_that_the_server_ends_is_no_answer(tmp_path: Path) -> None:
             _, errors = await process.communicate()
     assert process.returncode == 1
     assert errors.decode() == "Error: the run was interrupted on the server\n"
+
+
+async def test_a_terminal_without_unicode_is_shown_what_it_can_show(tmp_path: Path) -> None:
+    async with serving(load_config(None, {}), tmp_path) as server:
+        process = await start(
+            *("ask", "What is 15% of 850?", "--url", server.url),
+            state_directory=tmp_path,
+            extra={"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        )
+        out, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert "? Assistant\n15% of 850 is 127.5." in out.decode("latin-1")

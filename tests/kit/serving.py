@@ -25,7 +25,7 @@ from aiostream_server.service.composition import compose
 from aiostream_server.service.sockets import listen
 from aiostream_server.tools.sql.shop import build_shop
 from aiostream_server.web.state import STATE, CurrentState
-from tests.kit.waiting import wait_for
+from tests.kit.waiting import DEADLINE_S, wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ async def serving(config: Config, state_directory: Path, observer: Observer = NO
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
+        # The process that draws has a lower priority: on a busy machine half a minute is not enough for a chart.
+        vars(app[STATE].state.resources.painter)["_timeout_s"] = 2 * DEADLINE_S
         await web.SockSite(runner, listen("127.0.0.1", 0)).start()
         yield Server(f"http://127.0.0.1:{runner.addresses[0][1]}", app[STATE], runner)
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -19,6 +20,7 @@ from tests.kit.process import serving_process
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.shared_processes import processes, sharing_toml
+from tests.kit.slow_proxy import slow_proxy
 from tests.kit.waiting import wait_for
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
@@ -127,6 +129,29 @@ async def test_a_process_that_was_paused_for_too_long_changes_nothing_any_more(
             assert again.seen[-1].raw == other.seen[-1].raw, "the same end everywhere"
         run = await start_in_background(here.url, "hi", model="solo")  # it serves on
         assert (await cancel(there.url, run["id"]))["reason"] == "cancelled"
+
+
+async def test_a_process_that_was_stopped_in_a_call_of_redis_starts_no_run_of_its_own(
+    tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """The call is late then, and Redis is not away: another process has started the run of the same key meanwhile."""
+    provider.script(lambda _: ScriptedAnswer("a"))
+    asked: dict[str, Any] = {"model": "solo", "headers": {"Idempotency-Key": "k"}}
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    async with slow_proxy(shared_redis.port, 0.2) as port, AsyncExitStack() as stack:
+        urls = {"here": f"redis://127.0.0.1:{port}/0", "there": shared_redis.url}
+        tomls = {name: sharing_toml(url, provider, redis_prefix, lease_s=2.0) for name, url in urls.items()}
+        started = [await stack.enter_async_context(processes(tomls[name], tmp_path / name, 1)) for name in urls]
+        here, there = (each[0] for each in started)
+        asking = asyncio.create_task(start_in_background(here.url, "hi", **asked))
+        await wait_for(lambda: shared_redis.command("keys", f"{{{redis_prefix}}}:start:*"), "the key in Redis")
+        here.process.send_signal(signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        run = await start_in_background(there.url, "hi", **asked)
+        await asyncio.sleep(stopped_at + 2.1 - time.monotonic())  # the time limit of the call
+        here.process.send_signal(signal.SIGCONT)
+        assert (await asking)["id"] == run["id"]
 
 
 @pytest.fixture

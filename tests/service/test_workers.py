@@ -32,12 +32,12 @@ def pids(server: ServerProcess) -> list[int]:
     return list({line["worker"]: line["pid"] for line in server.named("worker_started")}.values())
 
 
-async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_of_them_well(
+async def test_each_worker_gets_its_share_of_40_streams_and_a_signal_ends_all_of_them_well(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     provider.script(lambda _: ScriptedAnswer("a ", Stall()))
     async with stoppable(tmp_path, provider, workers=2, drain_s=0.3) as server, AsyncExitStack() as stack:
-        streams = (stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(100))
+        streams = (stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(40))
         answers = await asyncio.gather(*streams)
         await asyncio.gather(*(anext(answer.pieces()) for answer in answers))
         stopped_at = time.monotonic()
@@ -50,7 +50,7 @@ async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_o
     assert len(server.named("server_ready")) == 1
     shares = Counter(line["worker"] for line in server.named("run_finished"))
     assert shares.keys() == {1, 2}
-    assert 25 <= shares[1] <= 75, shares  # without turns one of them gets 17 or less
+    assert 10 <= shares[1] <= 30, shares  # without turns one of them gets 17 of 100 or less
     assert [line["status"] for line in server.named("worker_ended")] == [0, 0]
     assert not any(map(is_running, pids(server)))
 

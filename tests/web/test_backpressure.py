@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import aiohttp
 import pytest
+from aiohttp import web
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import TextMessage
@@ -274,3 +275,29 @@ async def _read(url: str, model: str, headers: dict[str, str]) -> bytes:
 def _tokens(body: bytes) -> str:
     events = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
     return "".join(event["content"] for event in events if event["type"] == "token")
+
+
+async def test_a_client_that_does_not_read_a_whole_answer_is_evicted(tmp_path: Path) -> None:
+    """Over a Unix socket, where the kernel sets no deadline. The transport has no copy of the body meanwhile."""
+    provider, answer = ScriptedProvider(), ScriptedAnswer(*["x" * 4_000] * 500)
+    async with provider:
+        provider.script(answer, answer)
+        config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.5})
+        async with serving(config, tmp_path) as server:
+            path = str(tmp_path / "server.sock")
+            await web.UnixSite(server.runner, path).start()
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(question("solo", stream=False))
+            headers = await reader.readuntil(b"\r\n\r\n")
+            length = int(headers.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            body = await reader.readexactly(length)
+            assert json.loads(body)["choices"][0]["message"]["content"].count("x") >= 2_000_000
+
+            writer.write(question("solo", stream=False))
+            await reader.readuntil(b"\r\n\r\n")
+            (transport,) = transports(server)
+            await until(lambda: transport.get_write_buffer_size() > 0)
+            assert transport.get_write_buffer_size() <= MAX_LINE_BYTES
+            async with asyncio.timeout(DEADLINE_S):
+                await until(lambda: not transports(server))
+            writer.close()

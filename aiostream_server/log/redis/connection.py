@@ -2,10 +2,11 @@
 
 A call that fails raises `RunsUnavailable`, whatever the reason: no answer in time, a full memory, a replica that takes
 no writes. From then on calls fail at once, until `lease` has renewed the lease again, at the server that is the primary
-now.
+now. A process that was stopped (SIGSTOP) finds its calls late, too: these are repeated.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from aiostream_server.log.redis.primary import Address, Primary
 from aiostream_server.log.redis.scripts import Script
 
 _TIMEOUT_S: Final = 2.0
+_RENEWED_S: Final = 2.0  # in which a process that was stopped renews its lease
 _CONNECTIONS: Final = 16
 _QUIET_S: Final = 30.0  # Redis that comes and goes is logged once in so long
 
@@ -64,7 +66,11 @@ class RedisConnection:
         self._logged_at = -_QUIET_S
         self._told: Final[set[str]] = set()
         self._is_logged = False
-        self._recoveries = 0
+        self.lease_until = math.inf
+        """By `time.monotonic()`: before, no other process takes over the runs of this one."""
+        self._recovered: Final = asyncio.Event()
+        self._epoch = 0
+        """Another one after each outage, and each time that the lease was over: earlier calls say nothing of now."""
         self._calls: Final = asyncio.Semaphore(_CONNECTIONS)
         self._is_closed = False
         self._draining: Final[set[asyncio.Task[None]]] = set()
@@ -72,6 +78,12 @@ class RedisConnection:
     @property
     def is_available(self) -> bool:
         return self._lost_at is None
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the lease was over before Redis seemed to be away. Its calls are late where this process was stopped;
+        where Redis is away, one fails before the end of the lease."""
+        return (time.monotonic() if self._lost_at is None else self._lost_at) > self.lease_until
 
     @property
     def client(self) -> Redis:
@@ -82,20 +94,37 @@ class RedisConnection:
         return self._client
 
     async def run(self, script: Script, *arguments: str | bytes | float) -> Reply:
-        """Raises `RunsUnavailable`."""
-        if self._lost_at is not None or self._is_closed:
-            raise _unavailable()
-        recoveries = self._recoveries
-        try:
-            async with self._calls:
-                if self._lost_at is not None or self._is_closed:
-                    raise _unavailable()
-                recoveries = self._recoveries
-                return await self._run(script, arguments)
-        except (RedisError, OSError) as exc:
-            if recoveries == self._recoveries:  # else it was sent before the outage
-                self.lost(exc)
-            raise _unavailable() from exc
+        """Raises `RunsUnavailable`. All scripts may be called twice: their answer may be lost."""
+        is_repeated = False
+        while not self._is_closed and await self._answers():
+            epoch = self._epoch
+            try:
+                async with self._calls:
+                    if self._lost_at is not None or self._is_closed:
+                        continue
+                    epoch = self._epoch
+                    return await self._run(script, arguments)
+            except (RedisError, OSError) as exc:
+                if epoch == self._epoch:  # else it was sent before an outage
+                    self.lost(exc)
+                if is_repeated or not await self._answers():
+                    raise _unavailable() from exc
+            is_repeated = True
+        raise _unavailable()
+
+    async def _answers(self) -> bool:
+        """Whether Redis answers. A process that was stopped waits a moment until the thread of its lease finds out."""
+        if self._lost_at is not None and self.was_stopped:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._lost_at + _RENEWED_S - time.monotonic()):
+                    await self._recovered.wait()
+        return self._lost_at is None
+
+    def renewed(self, until: float, *, was_known: bool) -> None:
+        """The lease was renewed. `was_known`: it was not over before."""
+        self.lease_until = until
+        if not was_known:
+            self._epoch += 1
 
     async def _run(self, script: Script, arguments: tuple[str | bytes | float, ...]) -> Reply:
         client = self.client
@@ -110,6 +139,7 @@ class RedisConnection:
         now = time.monotonic()
         if self._lost_at is None or not self.outages:  # the server may start in an outage
             self._lost_at = now
+            self._recovered.clear()
             self.outages += 1
             if now - self._logged_at >= _QUIET_S:
                 self._told.clear()
@@ -123,12 +153,13 @@ class RedisConnection:
         """A call has succeeded, at this server."""
         if self._lost_at is None and address == self.address:
             return
-        self._recoveries += 1
+        self._epoch += 1
         self._open(address)
         outage_s, self._lost_at = round(time.monotonic() - (self._lost_at or time.monotonic()), 3), None
         if self._is_logged:
             self._is_logged = False
             _log.info("redis_available", outage_s=outage_s)
+        self._recovered.set()
         for tell in self.on_recovery:
             tell()
 
@@ -181,7 +212,7 @@ async def open_redis(config: RunsConfig, *, must_answer: bool = False) -> AsyncI
     else:
         connection.recovered(address)
         with suppress(RedisError, OSError):  # the first question need not wait for a connection
-            await connection.client.ping()
+            await cancellable(connection.client.ping())
     try:
         yield connection
     finally:

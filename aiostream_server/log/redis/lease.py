@@ -120,6 +120,7 @@ class Lease:
 
     def _renewed(self, renewal: Renewal) -> None:
         if not self._ended.is_set():
+            self._connection.renewed(renewal.until, was_known=renewal.was_known)
             if renewal.problem is None:
                 self._connection.recovered(self._address)
             else:

@@ -17,6 +17,7 @@ from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.redis.channels import Channels
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import Tokens, entries_in, unpack
+from aiostream_server.log.redis.reserved import RESERVED_AHEAD
 from aiostream_server.log.redis.scripts import READ
 from aiostream_server.log.redis.shared_reader import SharedReader
 
@@ -115,11 +116,13 @@ class Mirror(MemoryLog):
                 return
 
     def _miss(self) -> None:
-        """Redis has lost the run. Its process writes it again; if that has failed, too, the run ends here."""
+        """Redis has lost the run. Its process writes it again; if that has failed, too, the run ends here, behind all
+        numbers that its own viewers may have seen."""
         now = time.monotonic()
         if self._missing_since is None:
             self._missing_since = now
         elif now - self._missing_since > _LOST_S:
+            self.drop_all(self.committed + RESERVED_AHEAD)  # readers get a `Dropped` for these
             self._take_entry(Entry(self.committed + 1, time.time(), RunFinished("interrupted", TokenCount(), 0.0)))
 
     def _take_message(self, payload: bytes) -> None:

@@ -30,7 +30,7 @@ from aiostream_server.events import (
     Waiting,
 )
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
-from aiostream_server.protocols.endings import error_at_end
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.text import one_line
 
 TaskState: TypeAlias = Literal[

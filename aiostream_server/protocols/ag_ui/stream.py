@@ -35,7 +35,7 @@ from aiostream_server.protocols.ag_ui.request import ThreadOptions
 from aiostream_server.protocols.ag_ui.subagents import AGUIEvent, Subagents
 from aiostream_server.protocols.ag_ui.thread import remembered
 from aiostream_server.protocols.ag_ui.tools import ToolEvents
-from aiostream_server.protocols.endings import error_at_end
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import data_frame

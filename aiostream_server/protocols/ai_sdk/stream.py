@@ -37,7 +37,7 @@ from aiostream_server.protocols.ai_sdk.chunks import Chunk, finish_reason, frame
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions
 from aiostream_server.protocols.ai_sdk.tools import ToolChunks
 from aiostream_server.protocols.chat.whole import usage_body
-from aiostream_server.protocols.endings import error_at_end
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import DONE

@@ -21,7 +21,7 @@ from aiostream_server.protocols.chat.errors import error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.tool_calls import Calls, tool_call_deltas, tool_call_of
 from aiostream_server.protocols.chat.whole import wire_finish_reason
-from aiostream_server.protocols.endings import error_at_end
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.sse.frames import DONE, data_frame
 
 _MAX_DELTA_CHARS: Final = 4_000

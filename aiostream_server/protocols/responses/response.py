@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from aiostream_server.events import Error, FinishReason, RunFinished, TokenCount
 from aiostream_server.intake.json_text import encode
-from aiostream_server.protocols.endings import error_at_end
+from aiostream_server.protocols.error_at_end import error_at_end
 from aiostream_server.protocols.json_schema import Natural, ref
 from aiostream_server.protocols.responses.ids import response_id
 from aiostream_server.protocols.responses.items import OUTPUT_ITEMS

@@ -86,7 +86,6 @@ class SharedRuns:
 
     def renewed(self, renewal: Renewal) -> None:
         """The lease was renewed."""
-        self.owned.lease_until = renewal.until
         if not renewal.was_known:
             self.check()
         for run_id, reason in renewal.stops.items():

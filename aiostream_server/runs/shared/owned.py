@@ -75,6 +75,8 @@ class OwnedRun:
         self._retention_ms: Final = max(1, round(retention_s * 1000))
         self._told: _Told | None = None
         self._telling = _Told()
+        self._is_overtaken = False
+        """Whether doubt came after the latest order."""
         self._request: tuple[str, str, bytes] | tuple[()] | None = None
         self._is_published = run.earlier is None
         self._watching: ExitStack | None = None
@@ -125,7 +127,7 @@ class OwnedRun:
         if len(chunks) == 1 and self._needs_only_events(now, chunks[0].last):
             return Append(run.id, chunks[0].last, bool(self.viewers), chunks[0].payload)
         last = chunks[-1].last if chunks else self.written
-        self._telling = self._state
+        self._telling, self._is_overtaken = self._state, False
         return WriteOrder(
             run.id,
             self.written,
@@ -168,14 +170,16 @@ class OwnedRun:
     def wrote(self, last: int, now: float) -> None:
         """Redis has done all that was ordered; `last` is the number of the last event."""
         self.is_known = self._is_published = True
-        self._confirmed_until = now + _CONFIRMED_S
         self.known.set()
+        self.log.reserve(last + RESERVED_AHEAD)
+        self.appended(last)
+        if self._is_overtaken:  # Redis may have lost it since, and before the reason of that doubt
+            return
+        self._confirmed_until = now + _CONFIRMED_S
         self._told = self._telling
         if self._told.is_complete:
             self._request = ()
             self.completed.set()
-        self.log.reserve(last + RESERVED_AHEAD)
-        self.appended(last)
 
     def appended(self, last: int) -> None:
         """Redis has the events up to this number."""
@@ -195,7 +199,7 @@ class OwnedRun:
 
     def disagreed(self, last: int) -> None:
         """Redis has other events than was thought, and has written none."""
-        self.written, self._told = last, None
+        self.written, self._told, self._is_overtaken = last, None, True
         self.doubt()
 
     def watch(self, node: str, until: float) -> None:

@@ -1,8 +1,6 @@
 """The runs that this process drives, until all of them is in Redis, and those that have ended and are kept here."""
 
 import asyncio
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
@@ -33,8 +31,6 @@ class OwnedRuns:
         self.schedule: Final = WriteSchedule()
         self.viewed: Final[set[str]] = set()
         """Those with viewers in other processes."""
-        self.lease_until = math.inf
-        """By `time.monotonic()`: before, no other process takes these runs over."""
         self._connection: Final = connection
         self._on_taken_over: Final = on_taken_over
         self._runs: Final[dict[str, OwnedRun]] = {}
@@ -167,15 +163,17 @@ class OwnedRuns:
             self._unwatch(owned, node)
 
     def _doubts(self, owned: OwnedRun) -> bool:
-        """Whether the lease was over at some time, and Redis has not yet said what has become of the run."""
-        is_over = time.monotonic() > self.lease_until
-        return self._connection.is_available and (is_over or (owned.is_known and not owned.is_confirmed))
+        """Whether the lease was over at some time, and Redis has not yet said what has become of the run.
+
+        While Redis is away no other process can take it over, and there is no doubt.
+        """
+        return self._connection.was_stopped or (owned.is_known and not owned.is_confirmed)
 
     async def _complete(self, run_id: str) -> None:
-        """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
-        taken over is ended meanwhile."""
+        """Wait until Redis knows that the team has done its turn, unless it is away and there is no doubt. A run that
+        another process has taken over is ended meanwhile."""
         owned = self._runs.get(run_id)
-        if owned is not None and self._connection.is_available:
+        if owned is not None and (self._connection.is_available or self._doubts(owned)):
             owned.is_complete = True
             self.schedule.hurry(run_id)
             await _wait(owned.completed, _COMPLETE_S)

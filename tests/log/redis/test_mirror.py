@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-from aiostream_server.events import Entry, SpeechKind, Token
+import pytest
+
+from aiostream_server.events import Dropped, Entry, RunFinished, SpeechKind, Token
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.log.redis.connection import RedisConnection
+from aiostream_server.log.redis.connection import RedisConnection, open_redis
 from aiostream_server.log.redis.mirror import Mirror
 from aiostream_server.log.redis.packing import pack
+from aiostream_server.log.redis.reserved import RESERVED_AHEAD
+from tests.kit.cluster import shared_in
+from tests.kit.redis import RedisServer
 from tests.kit.waiting import wait_for
 
 
@@ -45,3 +50,22 @@ async def test_each_token_of_a_payload_keeps_its_time() -> None:
         reading.cancel()
     assert shown.tokens == said
     assert reader.after == len(said)
+
+
+@pytest.mark.needs("redis")
+async def test_the_end_of_a_run_that_is_lost_stands_behind_all_numbers_that_it_may_have_used(
+    shared_redis: RedisServer, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis has lost the run, and its process has failed: that one's own viewers may have seen more of it."""
+    monkeypatch.setattr("aiostream_server.log.redis.mirror._LOST_S", 0.0)
+    async with open_redis(shared_in(shared_redis.url, redis_prefix)) as connection:
+        mirror = Mirror("run-1", connection, last=5, finished=False, on_state=lambda *_: None)
+        with mirror.reader(5) as reader:
+            for _ in range(2):
+                await mirror._catch_up()
+            told = [*await reader.read(), *await reader.read()]
+            assert reader.at_end
+    assert [type(entry.event) for entry in told] == [Dropped, RunFinished]
+    assert told[0].event == Dropped(first=6)
+    assert told[1].seq == told[0].seq + 1
+    assert told[0].seq >= 5 + RESERVED_AHEAD

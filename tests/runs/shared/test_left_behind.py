@@ -126,12 +126,14 @@ async def test_leases_end_when_the_clock_of_redis_was_set_back(store: Store, oth
     await store.until_ended(run)
 
 
+@pytest.mark.parametrize("call_was_late", [False, True])
 async def test_a_run_that_was_taken_over_in_a_pause_has_one_end(
-    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str, call_was_late: bool
 ) -> None:
-    """Also where all of its answer had arrived when its process went on."""
+    """Also where all of its answer had arrived when its process went on; and where a call of Redis was under way in the
+    pause, whose time is over then: Redis seems to be away for a moment."""
     gate = Gate()
-    runs = shared_in(shared_redis.url, redis_prefix, lease_s=60.0)
+    runs = shared_in(shared_redis.url, redis_prefix, lease_s=4.0 if call_was_late else 60.0)
     async with (
         cluster(runs, tmp_path, ScriptedAnswer("a", gate, "b")) as (here, there),
         starting(here.url, "hi", model="solo") as view,
@@ -139,6 +141,8 @@ async def test_a_run_that_was_taken_over_in_a_pause_has_one_end(
         await view.until(3)
         paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
         await take_over(paused, other, shared_redis, redis_prefix)
+        if call_was_late:
+            paused.connection.lost(TimeoutError())
         gate.open()
         assert (await view.read_all()).seen[-1].body["reason"] == "interrupted"
         for server in (here, there):
@@ -227,7 +231,7 @@ async def test_a_process_that_takes_over_a_run_which_it_had_lost_drives_it_to_it
 
 async def take_over(failed: "SharedRuns", other: "SharedRuns", redis: RedisServer, prefix: str) -> None:
     """As if the lease of the first one had ended."""
-    failed.owned.lease_until = 0.0
+    failed.connection.lease_until = 0.0
     redis.command("zadd", f"{{{prefix}}}:nodes", "1", failed.node)
     await other.takeover._take_over(failed.node)
 

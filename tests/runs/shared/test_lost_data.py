@@ -9,12 +9,16 @@ import aiohttp
 import pytest
 
 from aiostream_server.config.model import RunsConfig
+from aiostream_server.events import RunStarted
+from aiostream_server.log.redis.write_order import WriteOrder
+from aiostream_server.runs.shared.owned import OwnedRun
 from aiostream_server.web.health import SHARED_RUNS
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, ScriptedAnswer
 from tests.kit.serving import Server
 from tests.kit.waiting import wait_for
+from tests.runs.running import new_run
 from tests.web.watching import call, start_in_background, starting
 
 if TYPE_CHECKING:
@@ -56,6 +60,22 @@ async def test_turns_and_idempotency_keys_of_live_runs_hold(
             gate.open()
             assert (await second.read_all()).text == "b"
         await wait_for(lambda: not shared_redis.command("keys", f"{{{redis_prefix}}}:turn:*"), "no turn is taken")
+
+
+async def test_an_answer_of_redis_from_before_it_lost_its_data_confirms_nothing() -> None:
+    """The loss is noticed by the thread of the lease, while the answer of a call waits for the event loop."""
+    owned = OwnedRun(new_run("run-1"), 60.0)
+    owned.run.log.append(RunStarted("team"))
+    order = owned.order(0.0)
+    assert isinstance(order, WriteOrder)
+    owned.disagreed(owned.written)
+    owned.wrote(order.last, 0.0)
+    assert owned.is_due
+    assert not owned.is_confirmed
+    again = owned.order(0.0)
+    assert isinstance(again, WriteOrder)
+    owned.wrote(again.last, 0.0)
+    assert owned.is_confirmed
 
 
 async def test_a_key_that_is_not_written_again_yet_starts_no_second_run(
