@@ -140,7 +140,8 @@ class LoopWatchdog:
             place=step.sample.stack[-1],
             **({"untold": untold} if untold else {}),
         )
-        _log.debug("event_loop_blocked_at", run_id=work.run_id, stack=step.sample.stack)
+        # not `stack`, which structlog's renderer of text takes for a text
+        _log.debug("event_loop_blocked_at", run_id=work.run_id, frames=step.sample.stack)
 
 
 class _Look:

@@ -61,7 +61,7 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
     place_of = {line["team"]: line["place"] for line in told}
     assert place_of["blocking-tool"].endswith(" _block_in_a_tool")
     assert "tests/service/teams.py" in place_of["blocking-tool"]
-    by_run = {line["run_id"]: line["stack"] for line in stacks if line["run_id"] is not None}
+    by_run = {line["run_id"]: line["frames"] for line in stacks if line["run_id"] is not None}
     stumbled = next(stack for run, stack in by_run.items() if runs[run] == "stumbling")
     assert any(frame.endswith(" BlocksTheLoop.run") for frame in stumbled)
 
@@ -81,6 +81,22 @@ async def _told(work: Callable[[Callable[[], list[Any]]], Awaitable[None]]) -> l
             return told()
     finally:
         structlog.configure(**before)
+
+
+async def test_blocks_are_told_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """With their stacks, at debug level: the thread that tells them goes on."""
+    before, printed = structlog.get_config(), ""
+    structlog.reset_defaults()
+    try:
+        with watching_the_loop():
+            async with asyncio.timeout(DEADLINE_S):
+                while printed.count("event_loop_blocked_at") < 2:
+                    time.sleep(0.4)  # noqa: ASYNC251 - blocks
+                    await asyncio.sleep(0.1)
+                    printed += capsys.readouterr().out
+    finally:
+        structlog.configure(**before)
+    assert __file__.rpartition("/")[2] in printed
 
 
 async def test_many_short_steps_are_nobodys_block() -> None:

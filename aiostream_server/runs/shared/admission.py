@@ -6,6 +6,7 @@ given one; it asks, too, in case the message was lost, and for the places of tho
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -20,6 +21,7 @@ from aiostream_server.runs.slots import HeldSlots, Obstacle, obstacle_text
 
 _LOOK_S: Final = 0.5
 _MOVE_S: Final = 0.02  # moves of the queue in so short a time are told together
+_FULL_S: Final = 10.0  # so long after a caller found no slot others may wait for those of this process
 _HELD, _WAITS = 1, 2
 _OBSTACLES: Final[tuple[Obstacle, ...]] = ("all", "all", "key", "user")
 
@@ -35,6 +37,7 @@ class RedisAdmission:
         self._held: Final = HeldSlots()
         self._waiting: Final[dict[str, QueuedCaller]] = {}
         self._refusals: Final = RecentRefusals()
+        self._full_at = -_FULL_S  # when a caller of this process found no slot last
         self._is_closed = False
         self._looking: asyncio.Task[None] | None = None
         self._has_moved: Final = asyncio.Event()  # the queue, as far as this process knows
@@ -76,6 +79,7 @@ class RedisAdmission:
         if answer == _HELD:
             self._held.take(owner, run_id)
             return
+        self._full_at = time.monotonic()
         obstacle = obstacle_text(_OBSTACLES[why], limits)
         if answer != _WAITS:
             self._refusals.note(owner, obstacle)
@@ -85,11 +89,11 @@ class RedisAdmission:
     def leave(self, run_id: str) -> None:
         self._held.give_back(run_id)
         self._refusals.clear()
-        if not self._waiting:
+        if not self._waiting and time.monotonic() - self._full_at > _FULL_S:
             self.calls.give_back_with_end(run_id)
             return
         self.calls.give_back(run_id)
-        if not self._connection.is_available:
+        if self._waiting and not self._connection.is_available:
             self._admit_alone()
 
     def close(self) -> None:
