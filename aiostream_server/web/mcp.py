@@ -15,7 +15,7 @@ from aiostream_server.errors import Forbidden, ServerError
 from aiostream_server.intake.body import check_headers
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump, encode
-from aiostream_server.intake.principal import Principal
+from aiostream_server.intake.principal import Owner, Principal
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.protocols.dialect import Asked
 from aiostream_server.protocols.json_rpc import (
@@ -39,6 +39,7 @@ from aiostream_server.protocols.mcp.tools import (
     read_reply,
 )
 from aiostream_server.protocols.mcp.versions import check_version, elicits, meta_of
+from aiostream_server.runs.registry import Registry
 from aiostream_server.web.asking import answer_body
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.cors import is_allowed_page
@@ -53,6 +54,8 @@ from aiostream_server.web.whole import json_bytes
 _SMALL_BYTES: Final = 64 * 1024
 _SESSION: Final = "Mcp-Session-Id"
 _LATEST_RUNS: Final = 200
+_WRITTEN_S: Final = 1.0  # in which other processes know a call that one has taken
+_LOOK_S: Final = 0.05
 
 
 def add_mcp_routes(app: web.Application) -> None:
@@ -156,14 +159,27 @@ def _asked(
 
 
 async def _notified(request: web.Request, principal: Principal, call: RpcRequest) -> None:
-    """A client of a version with sessions cancels a call by a notification of its own."""
+    """A client of a version with sessions cancels a call by a notification of its own. It may come before its call is
+    known here, which another process has taken."""
     if call.method != "notifications/cancelled" or _SESSION not in request.headers:
         return
+    state, loop = state_of(request), asyncio.get_running_loop()
     wanted = _call_name(request, call.params.get("requestId"))
-    for run in await state_of(request).registry.list(principal.owner, _LATEST_RUNS):
+    deadline = loop.time() + (_WRITTEN_S if state.config.runs.is_shared else 0.0)
+    while not await _stop_call(state.registry, principal.owner, wanted) and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _stop_call(registry: Registry, owner: Owner, wanted: bytes) -> bool:
+    """Whether there is such a call. One that has ended is left alone."""
+    is_found = False
+    for run in await registry.list(owner, _LATEST_RUNS):
         card = run.card()
-        if (card.protocol, card.kept, card.finished) == (NAME, wanted, None):
-            await run.stop("cancelled")
+        if (card.protocol, card.kept) == (NAME, wanted):
+            is_found = True
+            if card.finished is None:
+                await run.stop("cancelled")
+    return is_found
 
 
 def _call_name(request: web.Request, request_id: object) -> bytes:

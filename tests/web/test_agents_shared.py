@@ -1,9 +1,11 @@
 """Tasks of A2A and calls of MCP where several processes share runs: any of them shows, continues and cancels them."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from aiostream_server.web.traffic import TRAFFIC
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, Stall
@@ -51,19 +53,43 @@ async def test_a_task_is_the_same_everywhere(tmp_path: Path, shared_redis: Redis
     assert state_of(cancelled) == "CANCELED"
 
 
+NOTE = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+SESSION = {"Mcp-Session-Id": "mine"}
+
+
 async def test_a_notification_to_another_process_cancels_the_call(
     tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
 ) -> None:
-    runs, session = shared_in(shared_redis.url, redis_prefix), {"Mcp-Session-Id": "mine"}
     async with (
-        cluster(runs, tmp_path, ScriptedAnswer("one ", Stall())) as (first, second),
+        cluster(shared_in(shared_redis.url, redis_prefix), tmp_path, ScriptedAnswer("one ", Stall())) as (
+            first,
+            second,
+        ),
         calling(f"{first.url}/mcp", **BOTH) as caller,
-        caller.open("tools/call", asking("hi", token="t"), **session) as called,
+        caller.open("tools/call", asking("hi", token="t"), **SESSION) as called,
     ):
         await anext(called.stream())
-        note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
-        async with caller.session.post(f"{second.url}/mcp", json=note, headers={**BOTH, **session}) as response:
+        async with caller.session.post(f"{second.url}/mcp", json=NOTE, headers={**BOTH, **SESSION}) as response:
             assert response.status == 202
         await called.read_all()
     assert result_of(called)["isError"]
+    assert "The call was cancelled." in text_of(called)
+
+
+async def test_a_notification_may_come_before_its_call_is_known_there(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """The process that takes the call writes it to Redis a moment later."""
+    async with (
+        cluster(shared_in(shared_redis.url, redis_prefix), tmp_path, ScriptedAnswer("one ", Stall())) as (
+            first,
+            second,
+        ),
+        calling(f"{first.url}/mcp", **BOTH) as caller,
+    ):
+        noting = asyncio.create_task(caller.session.post(f"{second.url}/mcp", json=NOTE, headers={**BOTH, **SESSION}))
+        await wait_for(lambda: bool(second.runner.app[TRAFFIC].requests), "the notification has arrived")
+        async with caller.open("tools/call", asking("hi", token="t"), **SESSION) as called:
+            await called.read_all()
+        (await noting).release()
     assert "The call was cancelled." in text_of(called)

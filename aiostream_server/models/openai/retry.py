@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from aiostream_server.backoff import doubled_s
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.error_kinds import LASTING
 
@@ -65,7 +66,8 @@ class RetryPolicy:
         if not least_s <= self.max_delay_s:  # false for NaN
             return None
         # Jitter: runs that were refused together do not retry together.
-        spread_s: float = self.first_delay_s * 2**retries * random.uniform(0.5, 1)  # noqa: S311
+        longest_s = doubled_s(retries + 1, first_s=self.first_delay_s, longest_s=self.max_delay_s)
+        spread_s = longest_s * random.uniform(0.5, 1)  # noqa: S311
         return min(max(least_s, 0) + spread_s, self.max_delay_s)
 
 
