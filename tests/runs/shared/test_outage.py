@@ -75,6 +75,7 @@ async def test_no_run_begins_in_a_server_that_ends_meanwhile(tmp_path: Path, own
         await wait_for(lambda: shared.admission.calls._asking, "a question that waits for Redis")
         await here.state.registry.close()
         status, answer = await asking
+        own_redis.signal(signal.SIGCONT)
         assert (status, answer["error"]["code"]) == (503, "shutting_down")
         assert not here.state.registry.ended
 
