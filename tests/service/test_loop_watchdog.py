@@ -35,11 +35,13 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
                 await ask(server.url, "hi", model=team)
 
         async def all_are_told() -> bool:
-            told = Counter(line["team"] for line in server.named("event_loop_blocked"))
-            missed = times - told  # a busy machine may miss one
+            lines = server.named("event_loop_blocked")
+            told = Counter(line["team"] for line in lines if line["blocked_s"] > least_s.get(line["team"], 0.0))
+            missed = times - told  # a busy machine may miss one, or its beginning
             await block(*missed)
             return not missed
 
+        least_s = {"stumbling": 0.2, "blocking-tool": 0.3}
         times = Counter({"stumbling": 2, "blocking-tool": 1, "holding-tool": 1, "blocking-agent": 1})
         await block(*times.elements())
         await wait_for(all_are_told, "all that block", every_s=1.0)
@@ -55,9 +57,6 @@ async def test_who_blocks_the_loop_is_told_each_time(tmp_path: Path, loop: str) 
     assert who["blocking-tool"] == ("Worker", "look_up")
     assert who["holding-tool"] == ("Worker", "look_up")
     assert who["blocking-agent"] == ("Busy_Bee", None)
-    longest = {team: max(line["blocked_s"] for line in told if line["team"] == team) for team in who}
-    assert longest["stumbling"] > 0.2
-    assert longest["blocking-tool"] > 0.3
     place_of = {line["team"]: line["place"] for line in told}
     assert place_of["blocking-tool"].endswith(" _block_in_a_tool")
     assert "tests/service/teams.py" in place_of["blocking-tool"]
