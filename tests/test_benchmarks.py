@@ -261,7 +261,7 @@ def test_what_tests_measured_is_read_from_their_report() -> None:
     report = (
         '<testsuites><testsuite tests="3" failures="1" errors="0" skipped="1" time="12.4">'
         "<testcase><system-out>--------- Captured Out ---------\nkeep p99 101 ms\nno figure\n"
-        "#x1B[2m2026-11-30 04:36:41#x1B[0m run_finished\n</system-out></testcase>"
+        '#x1B[2m2026-11-30 04:36:41#x1B[0m run_finished\n  File "teams.py", line 178\n</system-out></testcase>'
         "</testsuite></testsuites>"
     )
     assert figure_of(report) == "1 of 3 tests (1 skipped) in 12 s: keep p99 101 ms"

@@ -27,7 +27,7 @@ _REPORT: Final = ROOT / "build" / "reliability.md"
 _FULL: Mapping[str, Measurement] = {
     "streams": partial(streams.measure, streams=2_000),
     "stopping": partial(stopping.measure, streams=500),
-    "leaks": partial(leaks.measure, runs=10_000, warm_up=12_000, looks=10),
+    "leaks": partial(leaks.measure, runs=10_000, warm_up=20_000, looks=10),
     "never-reading": partial(slow_clients.measure, seconds=30.0, write_timeout_s=10.0),
 }
 _QUICK: Mapping[str, Measurement] = {

@@ -18,7 +18,8 @@ from benchmarks.soak.report import SERVER, Row
 RELIABILITY: Final = ROOT / "docs" / "reliability.md"
 
 _CODE: Final = re.compile(r"`([^`]+)`")
-_NO_FIGURE: Final = re.compile(r"^---|#x1B\[|\x1b\[")  # a heading of pytest, or a coloured line of the server's log
+_NO_FIGURE: Final = re.compile(r"^---|#x1B\[|\x1b\[|^File \"|^Traceback")
+"""A heading of pytest, a coloured line of the server's log, a traceback in it."""
 _DEADLINE_S: Final = 400.0
 _MOST_PRINTED_CHARS: Final = 300
 
