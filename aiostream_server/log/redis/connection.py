@@ -26,6 +26,8 @@ from aiostream_server.log.redis.scripts import Script
 _TIMEOUT_S: Final = 2.0
 _RENEWED_S: Final = 2.0  # in which a process that was stopped renews its lease
 _CONNECTIONS: Final = 16
+_CLOSED: Final = (AttributeError, RuntimeError)
+"""What redis-py and uvloop raise of a connection that is closed while a call writes to it: after a failover."""
 _QUIET_S: Final = 30.0  # Redis that comes and goes is logged once in so long
 
 Reply: TypeAlias = Any
@@ -104,8 +106,8 @@ class RedisConnection:
                         continue
                     epoch = self._epoch
                     return await self._run(script, arguments)
-            except (RedisError, OSError) as exc:
-                if epoch == self._epoch:  # else it was sent before an outage
+            except (RedisError, OSError, *_CLOSED) as exc:
+                if epoch == self._epoch and not isinstance(exc, _CLOSED):  # else it was sent before an outage
                     self.lost(exc)
                 if is_repeated or not await self._answers():
                     raise _unavailable() from exc

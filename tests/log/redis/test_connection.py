@@ -1,4 +1,4 @@
-"""Calls of Redis that are given up."""
+"""Calls of Redis that are given up, or whose connection is closed."""
 
 import asyncio
 
@@ -24,3 +24,17 @@ async def test_a_call_can_be_cancelled_in_every_turn_of_the_loop(shared_redis: R
                 break
             await asyncio.wait({calling})
             assert calling.cancelled(), f"it went on when it was cancelled after {wait} turns"
+
+
+async def test_a_call_is_repeated_whose_connection_is_closed_in_any_turn(
+    shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """As after a failover: the connections to the former primary are closed."""
+    async with open_redis(shared_in(shared_redis.url, redis_prefix)) as connection:
+        for wait in range(60):
+            calling = asyncio.create_task(connection.run(READ, "run-1", 0, 1))
+            for _ in range(wait):
+                await asyncio.sleep(0)
+            await connection.client.connection_pool.disconnect()
+            assert await calling == []
+        assert connection.is_available
