@@ -1,11 +1,9 @@
 """Text for labels, logs, errors and pages: on one line, printable, of limited length; and JSON on indented lines.
 
-And the question that a person typed, out of a message to which the chat page added more; and why a file is unreadable.
+And the question that a person typed, out of a message to which the chat page added more.
 """
 
-import errno
 import json
-import os
 from typing import Final
 
 RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
@@ -78,18 +76,3 @@ def _after_context(text: str) -> str:
     rest = text.rpartition("</context>")[2].strip()
     quoted = rest.partition("<user_query>")[2].rpartition("</user_query>")[0].strip()
     return quoted or rest or text
-
-
-def why_unreadable(error: OSError) -> str:
-    """The reason, in lower case. It names the user who is denied: the service's is not the administrator."""
-    reason = (error.strerror or "unreadable").lower()
-    return f"{reason} for {_user()}" if error.errno == errno.EACCES else reason
-
-
-def _user() -> str:
-    import pwd  # not on Windows, where clients run
-
-    try:
-        return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
-    except KeyError:  # systemd's dynamic users, where the C library does not know them
-        return f"the user number {os.geteuid()}"

@@ -35,6 +35,7 @@ ROOMS: Final = {
     "errors": Room(0),
     "text": Room(0),
     "timers": Room(0),
+    "unreadable": Room(0),
     "events": Room(0),
     "config": Room(1, PYDANTIC | {"msgspec"}),
     "observe": Room(1),

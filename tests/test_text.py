@@ -7,7 +7,8 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.text import clipped, indented_json, one_line, printable_line, why_unreadable
+from aiostream_server.text import clipped, indented_json, one_line, printable_line
+from aiostream_server.unreadable import why_unreadable
 
 
 def test_white_space_becomes_single_spaces() -> None:

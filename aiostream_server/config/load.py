@@ -17,7 +17,7 @@ from aiostream_server.config.explain import KeyPath, explain, locate
 from aiostream_server.config.model import Config, RoutingConfig
 from aiostream_server.config.pointers import Surroundings
 from aiostream_server.errors import ConfigError
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 _LINE_AND_COLUMN: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _WANTS_TEXT: Final = frozenset({"string_type", "path_type", "literal_error"})

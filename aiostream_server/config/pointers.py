@@ -22,7 +22,7 @@ from pydantic import AfterValidator, PrivateAttr, SecretStr, Strict, ValidationI
 
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.config.table import ConfigTable
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _UNREAD: Final = "a placeholder for a secret that was not read"

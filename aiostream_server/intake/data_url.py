@@ -23,7 +23,8 @@ DATA_URL_PATTERN: Final = (
 
 
 def parse_data_url(url: object) -> ImagePart:
-    """A validator for pydantic. Raises `PydanticCustomError`. What the bytes are counts, whatever the URL says."""
+    """A validator for pydantic. Raises `PydanticCustomError`. The media type is that of the
+    bytes; what the URL says does not count."""
     if isinstance(url, ImagePart):
         return url
     if not isinstance(url, str):

@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, TypeAdapter, V
 
 from aiostream_server.config.model import ClientKind, Presentation
 from aiostream_server.errors import ConfigError
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 Scope: TypeAlias = Literal["ask", "metrics"]
 """What a key opens: everything but `/metrics`, or only `/metrics`."""

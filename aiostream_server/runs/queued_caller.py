@@ -58,8 +58,7 @@ class QueuedCaller:
             async with asyncio.timeout(within_s):
                 await self._admitted
         except TimeoutError as exc:
-            if (
-                not self._admitted.done() or self._admitted.cancelled()
-            ):  # else it came in the same iteration of the loop
+            came_meanwhile = self._admitted.done() and not self._admitted.cancelled()
+            if not came_meanwhile:
                 raise TooManyRuns(self.obstacle) from exc
             self._admitted.result()

@@ -48,17 +48,19 @@ def busiest_call(since: float) -> ThreadCall | None:
 
     It does not give up Python's lock.
     """
-    calls = [*_running(), *(call for call in _ended if call.ended_at >= since)]
+    ended = _ended.copy()  # in one step: threads append meanwhile, which ends an iteration with an error
+    calls = [*_running(), *(call for call in ended if call.ended_at >= since)]
     return max(calls, default=None, key=lambda call: call.cpu_s)
 
 
 def _running() -> Iterator[ThreadCall]:
-    for thread_id, innermost in sys._current_frames().items():  # noqa: SLF001 - documented
+    for thread_id, innermost in sys._current_frames().items():  # noqa: SLF001 - the documented way to the stacks
         at: FrameType | None = innermost
         while at is not None and at.f_code is not _call.__code__:
             at = at.f_back
         if at is not None and "began_s" in at.f_locals:
-            cpu_s = time.clock_gettime(time.pthread_getcpuclockid(thread_id))  # the thread has a frame: it lives
+            # The thread lives: those of the executor end with the process.
+            cpu_s = time.clock_gettime(time.pthread_getcpuclockid(thread_id))
             context, began_s = at.f_locals["context"], at.f_locals["began_s"]
             yield ThreadCall(context, cpu_s - began_s, work_of(context), told_frames(innermost))
 
@@ -74,7 +76,7 @@ def _call(function: Callable[..., _T], context: Context, args: tuple[Any, ...], 
 
 
 def _place(function: Callable[..., Any]) -> str:
-    at: Any = inspect.unwrap(function)
+    at: Any = inspect.unwrap(function)  # a function, a partial, or an object of any class with __call__
     while isinstance(at, functools.partial):
         at = inspect.unwrap(at.args[0] if getattr(at.func, "__name__", "") == "run" and at.args else at.func)
     code = getattr(at, "__code__", None)

@@ -27,7 +27,7 @@ class Sample(NamedTuple):
 
 def sample_of_loop(loop: asyncio.AbstractEventLoop, thread_id: int) -> Sample | None:
     """What the loop, which runs in this thread, does now; None if it waits for events."""
-    innermost = sys._current_frames()[thread_id]  # noqa: SLF001 - documented
+    innermost = sys._current_frames()[thread_id]  # noqa: SLF001 - the documented way to the stacks
     frames = frames_in(innermost)
     if not frames:
         return None

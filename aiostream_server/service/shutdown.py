@@ -92,7 +92,7 @@ async def _accept_waiting(listening: Listening, within_s: float) -> None:
             turns = 0
             while turns < _TURNS:
                 turns = 0 if poll.poll(0) else turns + 1
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # one turn of the loop, in which it accepts and reads
 
 
 async def _hand_over(runner: web.AppRunner, idle_s: float) -> None:

@@ -46,7 +46,7 @@ def telling_slow_imports(
 
 def place_of_import() -> str | None:
     """`/srv/teams.py:12`: what an import of any thread is at; None where nothing is imported."""
-    for frame in sys._current_frames().values():  # noqa: SLF001 - documented
+    for frame in sys._current_frames().values():  # noqa: SLF001 - the documented way to the stacks
         if (place := _place_in(frame)) is not None:
             return place
     return None

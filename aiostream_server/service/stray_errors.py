@@ -2,7 +2,7 @@
 
 Python writes those of threads and of `__del__` as tracebacks to stderr, between the lines of the log. They are logged,
 with their place. Python 3.11 cannot set a StopIteration on a future of asyncio (https://bugs.python.org/issue26221):
-whatever awaits a function that raises one in a thread pool of a user's own would wait for ever.
+a caller that awaits a function which raises one, in a thread pool of a user's own, would wait for ever.
 """
 
 import asyncio

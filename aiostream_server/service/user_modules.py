@@ -27,7 +27,7 @@ from typing import Final
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.file_watch import Snapshots, Stamp, stamp_of
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 _CLOCK_NS: Final = 20_000_000  # file systems' clocks are behind by up to this
 

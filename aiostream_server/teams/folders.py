@@ -26,7 +26,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.factories import FOLDER_PREFIX, WRONG_IMPORTS, Factory, blamed, factory_problem
 from aiostream_server.teams.registration import Registration, registration_of, team_id_of
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 _BUILD: Final = "build"
 _numbers: Final = count(1)

@@ -17,9 +17,8 @@ from aiostream_server.sse.writer import SseWriter
 from aiostream_server.store.files import Files
 from aiostream_server.store.stored_file import StoredFile
 from aiostream_server.web.caller import caller_of
-from aiostream_server.web.middlewares import report_gone
 from aiostream_server.web.state import ServerState, state_of
-from aiostream_server.web.stream import hang_up
+from aiostream_server.web.stream import hang_up, leave_client
 
 _PIECE_BYTES: Final = 64 * 1024
 _MAX_AGE_S: Final = 86_400
@@ -88,8 +87,7 @@ async def _send(request: web.Request, files: Files, file: StoredFile, headers: M
         async with asyncio.timeout(write_timeout_s):
             await response.write_eof()
     except ClientGone as gone:
-        report_gone(request, gone)
-        hang_up(request)
+        leave_client(request, gone)
     except (ConnectionError, TimeoutError):
         hang_up(request)
     return response

@@ -54,8 +54,7 @@ from aiostream_server.web.whole import json_bytes
 _SMALL_BYTES: Final = 64 * 1024
 _SESSION: Final = "Mcp-Session-Id"
 _LATEST_RUNS: Final = 200
-_WRITTEN_S: Final = 1.0  # in which other processes know a call that one has taken
-_LOOK_S: Final = 0.05
+_LOOK_AGAIN_S: Final = (0.05, 0.15, 0.3, 0.5)
 
 
 def add_mcp_routes(app: web.Application) -> None:
@@ -163,11 +162,11 @@ async def _notified(request: web.Request, principal: Principal, call: RpcRequest
     known here, which another process has taken."""
     if call.method != "notifications/cancelled" or _SESSION not in request.headers:
         return
-    state, loop = state_of(request), asyncio.get_running_loop()
-    wanted = _call_name(request, call.params.get("requestId"))
-    deadline = loop.time() + (_WRITTEN_S if state.config.runs.is_shared else 0.0)
-    while not await _stop_call(state.registry, principal.owner, wanted) and loop.time() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(_LOOK_S)
+    state, wanted = state_of(request), _call_name(request, call.params.get("requestId"))
+    for pause_s in (0.0, *(_LOOK_AGAIN_S if state.config.runs.is_shared else ())):
+        await asyncio.sleep(pause_s)  # the other process tells Redis of its calls a moment after they began
+        if await _stop_call(state.registry, principal.owner, wanted):
+            return
 
 
 async def _stop_call(registry: Registry, owner: Owner, wanted: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count, islice
@@ -58,23 +58,33 @@ async def stream_runs(
 ) -> web.StreamResponse:
     """Like `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
     frames in `before`. Each reader is opened and closed by the response."""
-    response = LastingStream({**SSE_HEADERS, **headers})
+    write = partial(_write, request, runs, config.heartbeat_s, before, coalesce_s)
+    return await lasting_response(request, {**SSE_HEADERS, **headers}, write, config)
+
+
+async def lasting_response(
+    request: web.Request,
+    headers: Mapping[str, str],
+    write: Callable[[SseWriter], Awaitable[None]],
+    config: ServerConfig,
+) -> LastingStream:
+    """Send the headers; the body is what `write` writes (see `web.lasting`)."""
+    response = LastingStream(headers)
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
     except ClientGone as gone:
-        report_gone(request, gone)
-        hang_up(request)
+        leave_client(request, gone)
         return response
-    return response.written_by(partial(_write, request, writer, runs, config.heartbeat_s, before, coalesce_s))
+    return response.written_by(partial(write, writer))
 
 
 async def _write(
     request: web.Request,
-    writer: SseWriter,
     runs: Sequence[tuple[AbstractContextManager[Reader], Frames]],
     heartbeat_s: float,
     before: bytes,
     coalesce_s: float,
+    writer: SseWriter,
 ) -> None:
     shrink_request(request)
     try:
@@ -98,11 +108,16 @@ async def _write(
                 finally:
                     reader.shortcut = None  # a reference cycle: the viewer holds the reader
     except ClientGone as gone:
-        report_gone(request, gone)
-        hang_up(request)
+        leave_client(request, gone)
     except Exception as exc:
         log_bug("stream_failed", exc)  # the headers were sent: no error can be answered
         hang_up(request)
+
+
+def leave_client(request: web.Request, gone: ClientGone) -> None:
+    """The client has left, or reads nothing: abort its connection."""
+    report_gone(request, gone)
+    hang_up(request)
 
 
 def hang_up(request: web.Request) -> None:

@@ -21,9 +21,8 @@ from aiostream_server.protocols.dialect import Collector
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SseWriter
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.lasting import LastingStream
-from aiostream_server.web.middlewares import Refusal, bug, report_gone
-from aiostream_server.web.stream import hang_up
+from aiostream_server.web.middlewares import Refusal, bug
+from aiostream_server.web.stream import lasting_response, leave_client
 
 _AT_ONCE_BYTES: Final = 64 * 1024
 _JSON: Final = "application/json"
@@ -44,14 +43,8 @@ async def long_json(
     """A body of any length."""
     if len(body) <= _AT_ONCE_BYTES:
         return json_bytes(body, headers=headers)
-    response = LastingStream({"Content-Type": _HEADERS["Content-Type"], "Content-Length": str(len(body)), **headers})
-    try:
-        writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
-    except ClientGone as gone:
-        report_gone(request, gone)
-        hang_up(request)
-        return response
-    return response.written_by(partial(_write, request, writer, body))
+    all_headers = {"Content-Type": _HEADERS["Content-Type"], "Content-Length": str(len(body)), **headers}
+    return await lasting_response(request, all_headers, partial(_write, request, body), config)
 
 
 async def answer_whole(
@@ -73,8 +66,7 @@ async def answer_whole(
             writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
             await writer.send(await _rest(reader, collector, refusal, writer, heartbeat))
         except ClientGone as gone:
-            report_gone(request, gone)
-            hang_up(request)
+            leave_client(request, gone)
         return response
 
 
@@ -98,9 +90,8 @@ async def _rest(
         return refusal(bug())[1]
 
 
-async def _write(request: web.Request, writer: SseWriter, body: bytes) -> None:
+async def _write(request: web.Request, body: bytes, writer: SseWriter) -> None:
     try:
         await writer.finish(body)
     except ClientGone as gone:
-        report_gone(request, gone)
-        hang_up(request)
+        leave_client(request, gone)

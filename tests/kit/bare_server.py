@@ -2,7 +2,7 @@
 
 async with bare_stream() as bare:
     ...  # measure our own delays here, under the same load, in the same event loop
-assert max(delays) < 3 * bare.worst_s + 0.05  # behind the block, whose end is measured too
+assert max(delays) < 3 * bare.worst_s + 0.05  # behind the block; its end is measured, too
 """
 
 import asyncio

@@ -9,8 +9,9 @@ from aiostream_server.web.traffic import TRAFFIC
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, Stall
+from tests.kit.serving import Server
 from tests.kit.waiting import wait_for
-from tests.web.calling import calling
+from tests.web.calling import Caller, calling
 from tests.web.test_a2a import V1, answer_of, message, state_of, task_of
 from tests.web.test_mcp import BOTH, asking, result_of, text_of
 
@@ -53,24 +54,27 @@ async def test_a_task_is_the_same_everywhere(tmp_path: Path, shared_redis: Redis
     assert state_of(cancelled) == "CANCELED"
 
 
-NOTE = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
 SESSION = {"Mcp-Session-Id": "mine"}
+ASKED = asking("hi", token="t")
+
+
+async def cancel_from(caller: Caller, server: Server) -> None:
+    note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+    async with caller.session.post(f"{server.url}/mcp", json=note, headers={**BOTH, **SESSION}) as response:
+        assert response.status == 202
 
 
 async def test_a_notification_to_another_process_cancels_the_call(
     tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
 ) -> None:
+    runs = shared_in(shared_redis.url, redis_prefix)
     async with (
-        cluster(shared_in(shared_redis.url, redis_prefix), tmp_path, ScriptedAnswer("one ", Stall())) as (
-            first,
-            second,
-        ),
+        cluster(runs, tmp_path, ScriptedAnswer("one ", Stall())) as (first, second),
         calling(f"{first.url}/mcp", **BOTH) as caller,
-        caller.open("tools/call", asking("hi", token="t"), **SESSION) as called,
+        caller.open("tools/call", ASKED, **SESSION) as called,
     ):
         await anext(called.stream())
-        async with caller.session.post(f"{second.url}/mcp", json=NOTE, headers={**BOTH, **SESSION}) as response:
-            assert response.status == 202
+        await cancel_from(caller, second)
         await called.read_all()
     assert result_of(called)["isError"]
     assert "The call was cancelled." in text_of(called)
@@ -80,16 +84,14 @@ async def test_a_notification_may_come_before_its_call_is_known_there(
     tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
 ) -> None:
     """The process that takes the call writes it to Redis a moment later."""
+    runs = shared_in(shared_redis.url, redis_prefix)
     async with (
-        cluster(shared_in(shared_redis.url, redis_prefix), tmp_path, ScriptedAnswer("one ", Stall())) as (
-            first,
-            second,
-        ),
+        cluster(runs, tmp_path, ScriptedAnswer("one ", Stall())) as (first, second),
         calling(f"{first.url}/mcp", **BOTH) as caller,
     ):
-        noting = asyncio.create_task(caller.session.post(f"{second.url}/mcp", json=NOTE, headers={**BOTH, **SESSION}))
+        cancelling = asyncio.create_task(cancel_from(caller, second))
         await wait_for(lambda: bool(second.runner.app[TRAFFIC].requests), "the notification has arrived")
-        async with caller.open("tools/call", asking("hi", token="t"), **SESSION) as called:
+        async with caller.open("tools/call", ASKED, **SESSION) as called:
             await called.read_all()
-        (await noting).release()
+        await cancelling
     assert "The call was cancelled." in text_of(called)

@@ -27,7 +27,8 @@ _TIMEOUT_S: Final = 2.0
 _RENEWED_S: Final = 2.0  # in which a process that was stopped renews its lease
 _CONNECTIONS: Final = 16
 _CLOSED: Final = (AttributeError, RuntimeError)
-"""What redis-py and uvloop raise of a connection that is closed while a call writes to it: after a failover."""
+"""Of a connection that `_open` closes while a call writes to it. redis-py: "'NoneType' object has no attribute
+'writelines'"; uvloop: "unable to perform operation on <TCPTransport closed=True …>"."""
 _QUIET_S: Final = 30.0  # Redis that comes and goes is logged once in so long
 
 Reply: TypeAlias = Any
@@ -107,7 +108,8 @@ class RedisConnection:
                     epoch = self._epoch
                     return await self._run(script, arguments)
             except (RedisError, OSError, *_CLOSED) as exc:
-                if epoch == self._epoch and not isinstance(exc, _CLOSED):  # else it was sent before an outage
+                is_of_now = epoch == self._epoch and not isinstance(exc, _CLOSED)
+                if is_of_now:  # else it was sent before an outage
                     self.lost(exc)
                 if is_repeated or not await self._answers():
                     raise _unavailable() from exc

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Protocol
 
 from msgspec import msgpack
 
-_REMEMBERED_MS: Final = 86_400_000  # so long behind its retention it is known whose a run was
+_REMEMBERED_MS: Final = 86_400_000  # so long behind its retention the owner of a run is known
 _encode: Final = msgpack.Encoder().encode
 
 

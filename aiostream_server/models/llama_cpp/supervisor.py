@@ -18,7 +18,7 @@ from aiostream_server.backoff import doubled_s
 from aiostream_server.config.model import LlamaCppModelConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.llama_cpp.process import LlamaProcess, StartFailed, read_template
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0

@@ -128,7 +128,7 @@ def decoded(body: bytes) -> Any:
         return "" if text.startswith("<") else text
 
 
-def _is_providers(error: Any) -> bool:
+def _is_providers(error: object) -> bool:
     """Whether an error is one of a model provider, and not what a web server says of a path that it does not know."""
     first = error[0] if isinstance(error, list) and error else error
     return isinstance(first, dict) and ("error" in first or "message" in first)

@@ -67,7 +67,7 @@ class RetryPolicy:
             return None
         # Jitter: runs that were refused together do not retry together.
         longest_s = doubled_s(retries + 1, first_s=self.first_delay_s, longest_s=self.max_delay_s)
-        spread_s = longest_s * random.uniform(0.5, 1)  # noqa: S311
+        spread_s = longest_s * random.uniform(0.5, 1)  # noqa: S311 - jitter, no secret
         return min(max(least_s, 0) + spread_s, self.max_delay_s)
 
 

@@ -167,7 +167,7 @@ class RedisDirectory:
         """Not at once: they expire by themselves, and each call takes Redis time."""
         try:
             while self._to_drop:
-                await asyncio.sleep(_DROP_PAUSE_S)
+                await asyncio.sleep(_DROP_PAUSE_S)  # collects what is dropped meanwhile
                 dropped = tuple(self._to_drop)[:_DROPPED_AT_ONCE]
                 for run_id in dropped:
                     del self._to_drop[run_id]

@@ -15,9 +15,9 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import ENTER, GRANT, HELD, LEAVE, RESTORE
 from aiostream_server.runs.shared.owned import digest
+from aiostream_server.runs.shared.write_schedule import END_WRITTEN_S
 
 AT_ONCE: Final = 1000  # runs in one call: a script holds up all other callers of Redis
-_END_S: Final = 0.05  # in which the end of a run is written
 
 
 class SlotCalls:
@@ -118,7 +118,7 @@ class SlotCalls:
         return self._restoring is not None and not self._restoring.done()
 
     async def _tell_left_soon(self) -> None:
-        await asyncio.sleep(_END_S)
+        await asyncio.sleep(END_WRITTEN_S)  # what `end_written` has taken out meanwhile costs no call
         await self._tell_left()
 
     async def _tell_left(self) -> None:

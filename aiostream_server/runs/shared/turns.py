@@ -17,9 +17,8 @@ from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.directory import find_begun
 from aiostream_server.runs.shared.owned import turn_digest
 from aiostream_server.runs.shared.owned_runs import OwnedRuns
+from aiostream_server.runs.shared.write_schedule import END_WRITTEN_S
 from aiostream_server.runs.turns import MAX_QUEUED, MemoryTurns, busy_conversation
-
-_END_S: Final = 0.05  # in which the end of a run is written
 
 
 class RedisTurns:
@@ -110,7 +109,7 @@ class RedisTurns:
 
     async def _leave(self, key: TurnKey, run_id: str) -> None:
         try:
-            await asyncio.sleep(_END_S)
+            await asyncio.sleep(END_WRITTEN_S)  # what `end_written` has taken out meanwhile costs no call
             if run_id in self._left:
                 with suppress(RunsUnavailable):  # the end of the run is written later, and does the same
                     await self._connection.run(TURN_LEAVE, turn_digest(key), run_id)

@@ -13,6 +13,8 @@ from typing import Final
 _PERIOD_S: Final = 0.15  # with the time of a call, less than the 200 ms that may be lost
 _VIEWED_PERIOD_S: Final = 0.01
 _SOON_S: Final = 0.02  # what begins or ends in so short a time is written in one call
+END_WRITTEN_S: Final = 0.05
+"""Within so long the end of a run is usually written."""
 _LEAD_S: Final = 0.005  # a run has said something by then: its first event is written with its beginning
 
 

@@ -8,9 +8,9 @@ from typing import Final, TypeVar, get_args
 from prometheus_client import CollectorRegistry
 
 from aiostream_server.events import FinishReason
-from aiostream_server.service.metrics.series import Counts, Durations
+from aiostream_server.service.metrics.series import CounterFamily, HistogramFamily
 
-_Family = TypeVar("_Family", Counts, Durations)
+_Family = TypeVar("_Family", CounterFamily, HistogramFamily)
 
 _MOST_NAMES: Final = 100
 OTHER: Final = "other"
@@ -42,11 +42,11 @@ class Families:
     """One server's metrics, registered in `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, documentation: str, *labels: str) -> Counts:
-            return registered(Counts(f"aiostream_{name}", documentation, labels))
+        def counter(name: str, documentation: str, *labels: str) -> CounterFamily:
+            return registered(CounterFamily(f"aiostream_{name}", documentation, labels))
 
-        def histogram(name: str, documentation: str, bounds: tuple[float, ...], *labels: str) -> Durations:
-            return registered(Durations(f"aiostream_{name}", documentation, bounds, labels))
+        def histogram(name: str, documentation: str, bounds: tuple[float, ...], *labels: str) -> HistogramFamily:
+            return registered(HistogramFamily(f"aiostream_{name}", documentation, bounds, labels))
 
         def registered(family: _Family) -> _Family:
             registry.register(family)

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 SOON_DAYS: Final = 14
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 from aiostream_server.errors import ConfigError
-from aiostream_server.text import why_unreadable
+from aiostream_server.unreadable import why_unreadable
 
 Component: TypeAlias = Mapping[str, Any]
 """`{"provider": "module.Class", "config": {...}}`, and perhaps a label, a description, a type and versions."""

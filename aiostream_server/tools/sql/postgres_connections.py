@@ -168,8 +168,8 @@ class PostgresConnections:
                     await _closed(other)
 
     async def _connected(self) -> asyncpg.Connection:
-        """Who is cancelled does not wait, but the connection is made, and closed: asyncpg leaves the socket of one that
-        is cancelled open."""
+        """A caller that is cancelled does not wait, but the connection is made, and closed: asyncpg leaves the
+        socket open where its own call is cancelled."""
         connecting = asyncio.create_task(asyncpg.connect(**self.arguments), name="postgres-connect")
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)

@@ -1,8 +1,9 @@
-"""Calls of Redis that are given up, or whose connection is closed."""
+"""Calls of Redis that are given up, or that lose their connection."""
 
 import asyncio
 
 import pytest
+import uvloop
 
 from aiostream_server.log.redis.connection import open_redis
 from aiostream_server.log.redis.scripts import READ
@@ -26,15 +27,20 @@ async def test_a_call_can_be_cancelled_in_every_turn_of_the_loop(shared_redis: R
             assert calling.cancelled(), f"it went on when it was cancelled after {wait} turns"
 
 
-async def test_a_call_is_repeated_whose_connection_is_closed_in_any_turn(
-    shared_redis: RedisServer, redis_prefix: str
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_call_is_repeated_when_its_connection_is_closed(
+    shared_redis: RedisServer, redis_prefix: str, loop: str
 ) -> None:
-    """As after a failover: the connections to the former primary are closed."""
-    async with open_redis(shared_in(shared_redis.url, redis_prefix)) as connection:
-        for wait in range(60):
-            calling = asyncio.create_task(connection.run(READ, "run-1", 0, 1))
-            for _ in range(wait):
-                await asyncio.sleep(0)
-            await connection.client.connection_pool.disconnect()
-            assert await calling == []
-        assert connection.is_available
+    """In any turn of the loop, as after a failover: the connections to the former primary are closed."""
+
+    async def close_in_each_turn() -> bool:
+        async with open_redis(shared_in(shared_redis.url, redis_prefix)) as connection:
+            for wait in range(60):
+                calling = asyncio.create_task(connection.run(READ, "run-1", 0, 1))
+                for _ in range(wait):
+                    await asyncio.sleep(0)
+                await connection.client.connection_pool.disconnect()
+                assert await calling == []
+            return connection.is_available
+
+    assert (uvloop.run if loop == "uvloop" else asyncio.run)(close_in_each_turn())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from aiostream_server.service.metrics.series import Counts, Durations
+from aiostream_server.service.metrics.series import CounterFamily, HistogramFamily
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
 AT_BOUNDS = st.sampled_from((0.0, *BOUNDS))
@@ -20,7 +20,7 @@ NAMES = st.sampled_from(("general", 'a "name"', "two\nlines", ""))
 @given(st.lists(SECONDS))
 def test_a_histogram_without_labels_renders_what_prometheus_own_renders(seconds: list[float]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    delays = Durations("delay_seconds", "How long.", BOUNDS)
+    delays = HistogramFamily("delay_seconds", "How long.", BOUNDS)
     ours.register(delays)
     histogram = Histogram("delay_seconds", "How long.", buckets=BOUNDS, registry=theirs)
     for each in seconds:
@@ -32,7 +32,7 @@ def test_a_histogram_without_labels_renders_what_prometheus_own_renders(seconds:
 @given(st.lists(st.tuples(NAMES, NAMES, SECONDS)))
 def test_a_histogram_with_labels_renders_what_prometheus_own_renders(said: list[tuple[str, str, float]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    delays = Durations("delay_seconds", "How long.", BOUNDS, LABELS)
+    delays = HistogramFamily("delay_seconds", "How long.", BOUNDS, LABELS)
     ours.register(delays)
     histogram = Histogram("delay_seconds", "How long.", LABELS, buckets=BOUNDS, registry=theirs)
     for *labels, each in said:
@@ -44,7 +44,7 @@ def test_a_histogram_with_labels_renders_what_prometheus_own_renders(said: list[
 @given(st.lists(st.tuples(NAMES, NAMES, st.integers(0, 10**6))))
 def test_a_counter_renders_what_prometheus_own_renders(said: list[tuple[str, str, int]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    runs, ended = Counts("runs_total", "How many.", LABELS), Counts("ended_total", "How many ended.")
+    runs, ended = CounterFamily("runs_total", "How many.", LABELS), CounterFamily("ended_total", "How many ended.")
     ours.register(runs)
     ours.register(ended)
     labelled = Counter("runs_total", "How many.", LABELS, registry=theirs)
@@ -57,18 +57,23 @@ def test_a_counter_renders_what_prometheus_own_renders(said: list[tuple[str, str
     assert _lines(ours) == _lines(theirs)
 
 
-@pytest.mark.parametrize("family", [Counts("a_total", "A.", LABELS), Durations("a_seconds", "A.", BOUNDS, LABELS)])
-def test_a_value_that_is_missing_is_refused(family: Counts | Durations) -> None:
+@pytest.mark.parametrize(
+    "family", [CounterFamily("a_total", "A.", LABELS), HistogramFamily("a_seconds", "A.", BOUNDS, LABELS)]
+)
+def test_a_value_that_is_missing_is_refused(family: CounterFamily | HistogramFamily) -> None:
     with pytest.raises(ValueError, match="1 values for the labels team, outcome"):
         family.of("general")
 
 
 def test_adding_costs_less_than_half_of_prometheus_own() -> None:
     """Measured: a quarter. The fastest of many attempts, since the machine may have other work."""
-    delays = Durations("delay_seconds", "How long.", BOUNDS)
+    delays = HistogramFamily("delay_seconds", "How long.", BOUNDS)
     histogram = Histogram("delay_seconds", "How long.", buckets=BOUNDS, registry=None)
     assert _fastest(delays.of().add) < _fastest(histogram.observe) / 2
-    runs, labelled = Counts("runs_total", "How many.", LABELS), Counter("runs", "How many.", LABELS, registry=None)
+    runs, labelled = (
+        CounterFamily("runs_total", "How many.", LABELS),
+        Counter("runs", "How many.", LABELS, registry=None),
+    )
     child = labelled.labels("general", "stop")
     assert _fastest(lambda _: runs.of("general", "stop").add()) < _fastest(lambda _: child.inc())
 

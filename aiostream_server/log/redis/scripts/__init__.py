@@ -3,7 +3,7 @@
 A script is one atomic step, and harmless if it is sent twice. Its file begins with its arguments and its answer.
 KEYS[1], in scripts `base`, is the beginning of all keys. It is a hash tag, so that a cluster keeps them together, and
 scripts can derive the others from it. `now` is always Redis' own clock, in milliseconds. Each command that a script
-calls takes Redis 2 to 4 us, whatever it does.
+calls takes Redis 2 to 4 us at least.
 
     nodes                ZSET    process -> the end of its lease
     seen, grace          when any process renewed its lease last; until when none is taken to have failed
