@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 
-class Alarm:
+class KernelAlarm:
     """Resetting it takes a microsecond and wakes no thread."""
 
     def __init__(self) -> None:

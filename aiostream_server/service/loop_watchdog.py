@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from aiostream_server.service.executor import busiest_call
-from aiostream_server.service.kernel_alarm import Alarm
+from aiostream_server.service.kernel_alarm import KernelAlarm
 from aiostream_server.service.loop_steps import BLOCKED_S, Sample, Step, sample_of_loop
 from aiostream_server.service.thread_times import ThreadStat, ThreadTimes
 from aiostream_server.teams.containment import Work
@@ -67,7 +67,7 @@ class LoopWatchdog:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
-        self._alarm: Final = Alarm()
+        self._alarm: Final = KernelAlarm()
         self._thread_id: Final = threading.get_ident()
         self._loop_stat: Final = ThreadStat.of_this_thread()
         self._is_over = threading.Event()

@@ -1,7 +1,7 @@
 """Prometheus metrics at `/metrics`. `prometheus_client` is imported only if `[metrics]` is enabled.
 
 families    every counter and histogram: its name, labels and buckets
-series      counters and histograms of one thread
+unlocked    counters and histograms of one thread
 process     what all Prometheus clients tell of a process
 observer    counts what the server reports
 exposition  all of them as text, with gauges that are read when they are asked for; served on a loopback port, too

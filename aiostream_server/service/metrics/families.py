@@ -8,7 +8,7 @@ from typing import Final, TypeVar, get_args
 from prometheus_client import CollectorRegistry
 
 from aiostream_server.events import FinishReason
-from aiostream_server.service.metrics.series import CounterFamily, HistogramFamily
+from aiostream_server.service.metrics.unlocked import CounterFamily, HistogramFamily
 
 _Family = TypeVar("_Family", CounterFamily, HistogramFamily)
 

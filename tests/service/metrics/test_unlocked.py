@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from aiostream_server.service.metrics.series import CounterFamily, HistogramFamily
+from aiostream_server.service.metrics.unlocked import CounterFamily, HistogramFamily
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
 AT_BOUNDS = st.sampled_from((0.0, *BOUNDS))

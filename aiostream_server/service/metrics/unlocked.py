@@ -43,7 +43,7 @@ class HistogramSeries:
 _Series = TypeVar("_Series", CounterSeries, HistogramSeries)
 
 
-class _Family(Collector, Generic[_Series]):
+class _MetricFamily(Collector, Generic[_Series]):
     """`labels` are their names; without any, the one series is there from the start."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class _Family(Collector, Generic[_Series]):
     def _empty(self) -> _Series: ...
 
 
-class CounterFamily(_Family[CounterSeries]):
+class CounterFamily(_MetricFamily[CounterSeries]):
     def __init__(self, name: str, documentation: str, labels: Sequence[str] = ()) -> None:
         super().__init__(name, documentation, labels)
 
@@ -82,7 +82,7 @@ class CounterFamily(_Family[CounterSeries]):
         yield family
 
 
-class HistogramFamily(_Family[HistogramSeries]):
+class HistogramFamily(_MetricFamily[HistogramSeries]):
     """Of seconds."""
 
     def __init__(self, name: str, documentation: str, bounds: Sequence[float], labels: Sequence[str] = ()) -> None:
