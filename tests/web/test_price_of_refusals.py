@@ -5,6 +5,7 @@ Counted in the server's CPU time: unlike a delay, it is not that of whatever els
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,8 @@ from tests.kit.serving import chat_body
 from tests.kit.waiting import DEADLINE_S
 
 HELD = 60
-_ROUNDS = 5
+_MOST_HEALTH, _MOST_REFUSAL = 2.6, 3.7
+_MOST_ROUNDS = 20  # a busy machine disturbs most of them
 _REQUESTS = 200  # of a round
 _SILENT = Script(tokens=2, pause_s=600.0)
 
@@ -34,8 +36,9 @@ class Served(NamedTuple):
 @pytest.mark.alone
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 async def test_health_checks_and_refusals_of_a_full_server_cost_little(loop: str, tmp_path: Path) -> None:
-    """At most twice (health checks) and three times (refusals) of the bare server's health check; measured: 1.5 and 2.4
-    on uvloop, 1.6 and 2.5 on asyncio's loop. The least of five rounds in alternation."""
+    """Measured on a quiet machine: a health check 1.6 to 2.0 times the bare server's, a refusal 2.5 to 2.8 times. What is
+    more than that by a third is a fault. The least of some rounds in alternation: what disturbs one only adds to it.
+    That they come in time is promised by `test_overload`."""
     question = _request(f"POST {CHAT}", json.dumps(chat_body(_SILENT.question(), model="solo")).encode())
     health = _request(f"GET {HEALTH}")
     async with (
@@ -46,11 +49,15 @@ async def test_health_checks_and_refusals_of_a_full_server_cost_little(loop: str
         _held(ours, question),
     ):
         asked = ((bare, health, 200), (ours, health, 200), (ours, question, 429))
-        rounds = [[await _cost_s(*each) for each in asked] for _ in range(_ROUNDS)]
-    bare_s, health_s, refusal_s = (min(of_one) for of_one in zip(*rounds, strict=True))
+        least = [math.inf] * len(asked)
+        for _ in range(_MOST_ROUNDS):
+            least = [min(before, await _cost_s(*each)) for before, each in zip(least, asked, strict=True)]
+            bare_s, health_s, refusal_s = least
+            if health_s <= _MOST_HEALTH * bare_s and refusal_s <= _MOST_REFUSAL * bare_s:
+                break
     print(f"{loop}, us: bare {bare_s * 1e6:.0f}, health {health_s * 1e6:.0f}, refusal {refusal_s * 1e6:.0f}")
-    assert health_s <= 2 * bare_s
-    assert refusal_s <= 3 * bare_s
+    assert health_s <= _MOST_HEALTH * bare_s
+    assert refusal_s <= _MOST_REFUSAL * bare_s
 
 
 @asynccontextmanager

@@ -5,15 +5,21 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from aiostream_server.log.redis.scripts import ENTER, RENEW
+from aiostream_server.web.health import SHARED_RUNS
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import ScriptedAnswer
 from tests.kit.serving import ask
+from tests.kit.shared_runs import settled
 from tests.kit.waiting import wait_for
+
+if TYPE_CHECKING:
+    from aiostream_server.runs.shared.backend import SharedRuns
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -76,6 +82,7 @@ async def test_a_chat_waits_for_nothing_but_its_admission(
 
             await ask(server.url, "hi", model="solo")  # Redis has all scripts now
             await wait_for(is_over, "Redis knows that it has ended")
+            await settled(cast("SharedRuns", server.runner.app[SHARED_RUNS]))  # nothing of it is still to be told
             proxy.called.clear()
             proxy.last = ENTER.sha
             async with asyncio.timeout(30):
