@@ -36,9 +36,11 @@ class Served(NamedTuple):
 @pytest.mark.alone
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 async def test_health_checks_and_refusals_of_a_full_server_cost_little(loop: str, tmp_path: Path) -> None:
-    """Measured on a quiet machine: a health check 1.6 to 2.0 times the bare server's, a refusal 2.5 to 2.8 times. What is
-    more than that by a third is a fault. The least of some rounds in alternation: what disturbs one only adds to it.
-    That they come in time is promised by `test_overload`."""
+    """Measured on a quiet machine: a health check 1.6 to 2.0 times the bare server's, a refusal 2.5 to 2.8 times.
+
+    A third more than that is a fault. The least of some rounds in alternation: what disturbs one only adds to it. That
+    they come in time is promised by `test_overload`.
+    """
     question = _request(f"POST {CHAT}", json.dumps(chat_body(_SILENT.question(), model="solo")).encode())
     health = _request(f"GET {HEALTH}")
     async with (

@@ -160,7 +160,7 @@ async def test_the_write_of_a_runs_end_gives_back_its_slot_and_its_turn(
 ) -> None:
     """In one step, which takes Redis less than a call for each."""
     for module in ("slot_calls", "turns"):
-        monkeypatch.setattr(f"aiostream_server.runs.shared.{module}._END_S", 60.0)
+        monkeypatch.setattr(f"aiostream_server.runs.shared.{module}.END_WRITTEN_S", 60.0)
     limits = LimitsConfig(max_runs=1, queue_size=1, queue_timeout_s=60)
     async with (
         sharing(shared_redis.url, redis_prefix, limits) as node,
